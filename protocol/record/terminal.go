@@ -1,0 +1,122 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/shuama/shuama/protocol/form"
+)
+
+// Kind is the type of an acceptance record (受理记录类型, document 1 §7.2.3): which part of a trade it
+// shows. Document 2 §4.1.4.6 names SINGLE; the other two are ours (DIVERGENCES).
+type Kind string
+
+// The kinds of tap.
+const (
+	Single Kind = "SINGLE" // one record is one trade: a bus
+	Entry  Kind = "ENTRY"  // into a metro; the fare is not known yet
+	Exit   Kind = "EXIT"   // out of it; entry and exit are one trade
+)
+
+// TerminalInfo is what a terminal says of itself and of this tap (受理终端信息, pos_param). The first
+// four are asked for by document 2 §4.1.4.6; others may stand beside them and are kept in the bytes.
+type TerminalInfo struct {
+	POSID    string // pos_id: one terminal of a merchant; may be empty in records of old terminals
+	Kind     Kind   // type
+	Subject  string // subject, as line and station
+	RecordID string // record_id: one tap
+	Line     string // line, ours: where there is one
+	Station  string // station, ours
+}
+
+const clausePOSParam = "document 2 §4.1.4.6"
+
+// maxTextSize bounds each text of a pos_param, in bytes.
+const maxTextSize = 256
+
+// ParseTerminalInfo reads a pos_param: one JSON object, each name once, the four that document 2 asks
+// for present as strings. Doubled names are refused because two readers would see two terminals.
+func ParseTerminalInfo(b []byte) (TerminalInfo, error) {
+	if len(b) > MaxSize {
+		return TerminalInfo{}, fieldError("pos_param", clausePOSParam, "longer than a record can be")
+	}
+	texts, err := readObject(b)
+	if err != nil {
+		return TerminalInfo{}, err
+	}
+	for _, name := range []string{"pos_id", "type", "subject", "record_id"} {
+		if _, present := texts[name]; !present {
+			return TerminalInfo{}, fieldError("pos_param "+name, clausePOSParam, "missing, or not a text")
+		}
+	}
+	return TerminalInfo{
+		POSID: texts["pos_id"], Kind: Kind(texts["type"]), Subject: texts["subject"],
+		RecordID: texts["record_id"], Line: texts["line"], Station: texts["station"],
+	}, nil
+}
+
+// readObject collects the members of one JSON object whose values are texts.
+func readObject(b []byte) (map[string]string, error) {
+	if !json.Valid(b) {
+		return nil, fieldError("pos_param", clausePOSParam, "not JSON")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(b))
+	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
+		return nil, fieldError("pos_param", clausePOSParam, "not a JSON object")
+	}
+	texts, seen := map[string]string{}, map[string]bool{}
+	for decoder.More() {
+		if err := readMember(decoder, texts, seen); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
+}
+
+func readMember(decoder *json.Decoder, texts map[string]string, seen map[string]bool) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return fieldError("pos_param", clausePOSParam, "not JSON")
+	}
+	name, _ := token.(string)
+	if seen[name] {
+		return fieldError("pos_param", clausePOSParam, "a name stands twice")
+	}
+	seen[name] = true
+	var value json.RawMessage
+	if err := decoder.Decode(&value); err != nil && !errors.Is(err, io.EOF) {
+		return fieldError("pos_param", clausePOSParam, "not JSON")
+	}
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return nil
+	}
+	if len(text) > maxTextSize {
+		return fieldError("pos_param", clausePOSParam, "a text is longer than 256 bytes")
+	}
+	texts[name] = text
+	return nil
+}
+
+// JSON writes the pos_param, names in document 2's order, empty line and station left out.
+func (t TerminalInfo) JSON() []byte {
+	members := []struct{ name, value string }{
+		{"pos_id", t.POSID}, {"type", string(t.Kind)}, {"subject", t.Subject}, {"record_id", t.RecordID}}
+	for _, extra := range []struct{ name, value string }{{"line", t.Line}, {"station", t.Station}} {
+		if extra.value != "" {
+			members = append(members, extra)
+		}
+	}
+	out := []byte{'{'}
+	for i, member := range members {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = form.AppendJSONString(out, member.name)
+		out = append(out, ':')
+		out = form.AppendJSONString(out, member.value)
+	}
+	return append(out, '}')
+}
