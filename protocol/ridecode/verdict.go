@@ -81,3 +81,11 @@ func (t *Trace) Reason() string {
 	}
 	return ""
 }
+
+// Join notes all checks of another trace behind those of this one.
+func (t *Trace) Join(other Trace) {
+	t.Checks = append(t.Checks, other.Checks...)
+	if t.verdict == 0 {
+		t.verdict = other.verdict
+	}
+}

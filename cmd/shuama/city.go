@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/shuama/shuama/curve/secp256k1"
+	"github.com/shuama/shuama/edge/hsm"
+	"github.com/shuama/shuama/edge/store"
+	"github.com/shuama/shuama/protocol/record"
+	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/codeissuer"
+	"github.com/shuama/shuama/role/payment"
+)
+
+// city is the folder of a code issuer that is also the payment institution, as it usually is
+// (document 1 §5.5):
+//
+//	city.json        who may call: apps, and the terminals of each
+//	keys.json        institution public keys, as key.query gives them
+//	issuer.sealed    institution private keys
+//	platform.sealed  the open platform's RSA key
+//	platform.pub     its public half, for merchants
+//	shuama.db        the books
+type city struct {
+	dir      string
+	settings citySettings
+}
+
+type citySettings struct {
+	Institution string        `json:"institution"` // 机构编码, 8 hex digits
+	Apps        []appSettings `json:"apps"`
+}
+
+type appSettings struct {
+	AppID     string             `json:"app_id"`
+	Merchant  string             `json:"merchant"`
+	LoginName string             `json:"login_name"`
+	PublicKey string             `json:"public_key"` // RSA, one line of base64
+	Terminals []terminalSettings `json:"terminals"`
+}
+
+type terminalSettings struct {
+	POSID     string `json:"pos_id"`
+	Integrity string `json:"integrity"` // as record.ParseIntegrity reads it; public keys only
+}
+
+func openCity(dir string) (*city, error) {
+	c := &city{dir: dir}
+	err := readJSON(c.path("city.json"), &c.settings)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a city's folder: make one with shuama keys init %s", dir, dir)
+	}
+	return c, err
+}
+
+func (c *city) path(name string) string { return filepath.Join(c.dir, name) }
+
+func (c *city) save() error { return writeJSON(c.path("city.json"), c.settings) }
+
+func (c *city) app(id string) (*appSettings, error) {
+	for i := range c.settings.Apps {
+		if c.settings.Apps[i].AppID == id {
+			return &c.settings.Apps[i], nil
+		}
+	}
+	return nil, fmt.Errorf("no app %s in this city: register it with shuama keys app", id)
+}
+
+func (a *appSettings) payee() payment.Merchant {
+	return payment.Merchant{App: payment.AppID(a.AppID), Account: payment.MerchantAccount(a.Merchant), LoginName: a.LoginName}
+}
+
+func (c *city) keyList() ([]trust.Key, error) { return readKeyList(c.path("keys.json")) }
+
+// books is the payment institution of a city, opened.
+type books struct {
+	*payment.Payment
+	db *store.DB
+}
+
+func (b *books) Close() error { return b.db.Close() }
+
+// openBooks opens the books and the institution's own accounts.
+func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
+	ring, err := readKeyRing(c.path("keys.json"), window)
+	if err != nil {
+		return nil, err
+	}
+	terminals, err := c.terminalKeys()
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(c.path("shuama.db"))
+	if err != nil {
+		return nil, err
+	}
+	b := &books{Payment: payment.New(db.Payment(), ring, terminals, payment.DefaultPolicy()), db: db}
+	if err := c.openAccounts(ctx, b); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return b, nil
+}
+
+func (c *city) openAccounts(ctx context.Context, b *books) error {
+	if err := b.OpenHouse(ctx); err != nil {
+		return err
+	}
+	for i := range c.settings.Apps {
+		if err := b.OpenMerchant(ctx, c.settings.Apps[i].payee()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registeredTerminals is payment.TerminalKeys from the settings.
+type registeredTerminals map[terminalName]record.Integrity
+
+type terminalName struct {
+	app   payment.AppID
+	posID string
+}
+
+// TerminalIntegrity finds what checks a terminal's records.
+func (r registeredTerminals) TerminalIntegrity(app payment.AppID, posID string) (record.Integrity, bool) {
+	integrity, registered := r[terminalName{app, posID}]
+	return integrity, registered
+}
+
+func (c *city) terminalKeys() (registeredTerminals, error) {
+	registered := registeredTerminals{}
+	for _, app := range c.settings.Apps {
+		for _, t := range app.Terminals {
+			integrity, err := record.ParseIntegrity(t.Integrity)
+			if err != nil {
+				return nil, fmt.Errorf("city.json: app %s, terminal %s: %w", app.AppID, t.POSID, err)
+			}
+			registered[terminalName{payment.AppID(app.AppID), t.POSID}] = integrity
+		}
+	}
+	return registered, nil
+}
+
+// sealedSlots is issuer.sealed once it is open.
+type sealedSlots struct {
+	Slots []sealedSlot `json:"slots"`
+}
+
+type sealedSlot struct {
+	KeyID   uint8  `json:"key_id"`
+	Private string `json:"private"`
+}
+
+// rotation is how long each institution key signs before the next slot's turn.
+const rotation = 24 * time.Hour
+
+// openIssuer unseals the institution keys. Users are qualified by the books.
+func (c *city) openIssuer(sealer hsm.Sealer, users codeissuer.Qualifier) (*codeissuer.Issuer, error) {
+	slots, err := c.unsealSlots(sealer)
+	if err != nil {
+		return nil, err
+	}
+	code, err := hex.DecodeString(c.settings.Institution)
+	if err != nil || len(code) != 4 {
+		return nil, errors.New("city.json: institution is not 8 hex digits (document 1 §6.3.2)")
+	}
+	return codeissuer.New(codeissuer.Config{Institution: ridecode.Quad(code), Slots: slots, Users: users, Random: rand.Reader,
+		Active: codeissuer.RotateEvery(rotation), Terms: codeissuer.DefaultTerms()})
+}
+
+func (c *city) unsealSlots(sealer hsm.Sealer) ([]codeissuer.Slot, error) {
+	content, err := hsm.ReadSealed(c.path("issuer.sealed"), sealer)
+	if err != nil {
+		return nil, err
+	}
+	var sealed sealedSlots
+	if err := json.Unmarshal(content, &sealed); err != nil {
+		return nil, errors.New("issuer.sealed: what was sealed is not a list of keys")
+	}
+	slots := make([]codeissuer.Slot, 0, len(sealed.Slots))
+	for _, slot := range sealed.Slots {
+		private, err := parsePrivate256(slot.Private)
+		if err != nil {
+			return nil, fmt.Errorf("issuer.sealed: key %d: %w", slot.KeyID, err)
+		}
+		slots = append(slots, codeissuer.Slot{ID: ridecode.KeyID(slot.KeyID), Public: private.PublicKey(), Signer: private})
+	}
+	return slots, nil
+}
+
+func parsePrivate256(text string) (*secp256k1.PrivateKey, error) {
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("not hex")
+	}
+	return secp256k1.ParsePrivateKey(b)
+}

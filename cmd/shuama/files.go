@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/shuama/shuama/protocol/trust"
+)
+
+// readJSON reads a settings file strictly: a name that means nothing is a typing error.
+func readJSON(path string, into any) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// writeJSON replaces a settings file as a whole, or leaves it as it was.
+func writeJSON(path string, from any) error {
+	content, err := json.MarshalIndent(from, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, append(content, '\n'), 0o644)
+}
+
+func replaceFile(path string, content []byte, mode os.FileMode) error {
+	fresh, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(fresh.Name())
+	_, err = fresh.Write(content)
+	err = errors.Join(err, fresh.Chmod(mode), fresh.Sync(), fresh.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(fresh.Name(), path)
+}
+
+func readKeyList(path string) ([]trust.Key, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := trust.ParseKeyList(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return keys, nil
+}
+
+func readKeyRing(path string, window int) (*trust.KeyRing, error) {
+	keys, err := readKeyList(path)
+	if err != nil {
+		return nil, err
+	}
+	return trust.NewKeyRing(keys, window)
+}

@@ -1,0 +1,94 @@
+// Command shuama (刷码) is the whole offline QR payment system in one program: every server and tool of it is a
+// subcommand. `shuama demo` shows a city at work in some seconds.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses, the same for every command.
+const (
+	exitAccepted = 0
+	exitRefused  = 1 // it ran, and the answer is no
+	exitMisuse   = 2 // it could not run: arguments, files, settings
+)
+
+// cli is the commands.
+type cli struct {
+	Demo     demoCommand     `cmd:"" help:"Show a city at work: two riders, a bus, a metro, the settlement, and what is refused."`
+	Inspect  inspectCommand  `cmd:"" help:"Explain a code, a record or a picture: every field, every check, the verdict."`
+	Keys     keysCommand     `cmd:"" help:"Make an institution and its keys, register apps and terminals."`
+	Account  accountCommand  `cmd:"" help:"Open and top up accounts, show the books, prove them."`
+	Serve    serveCommand    `cmd:"" help:"Run the open platform: key.query, record.verify, trade.settle."`
+	Wallet   walletCommand   `cmd:"" help:"Fetch a grant for a rider, and show ride codes."`
+	Terminal terminalCommand `cmd:"" help:"Run a gate: codes in, verdicts and records out."`
+	Merchant merchantCommand `cmd:"" help:"Collect records, price trips, settle trades until each has a final answer."`
+}
+
+// world is what commands get from outside: nothing of it is reached in another way.
+type world struct {
+	context context.Context
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	now     func() time.Time
+}
+
+// refusal ends a command that ran and whose answer is no. What is to be said has been said.
+type refusal struct{}
+
+func (refusal) Error() string { return "refused" }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(&world{context: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}, os.Args[1:]))
+}
+
+func run(w *world, args []string) (status int) {
+	var commands cli
+	parser, err := kong.New(&commands, kong.Name("shuama"), kong.UsageOnError(), kong.Writers(w.stdout, w.stderr),
+		kong.Description("Shuama 刷码: an open, complete offline QR payment system. Start with: shuama demo"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Exit(func(code int) { panic(exit(code)) }))
+	if err != nil {
+		panic("shuama: internal error: " + err.Error())
+	}
+	defer func() {
+		switch fault := recover().(type) {
+		case nil:
+		case exit:
+			status = int(fault)
+		default:
+			panic(fault)
+		}
+	}()
+	selected, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(w.stderr, "shuama: %v\nTry: shuama --help, or shuama COMMAND --help\n", err)
+		return exitMisuse
+	}
+	return report(w, selected.Run(w))
+}
+
+// exit carries kong's wish to end the program after --help.
+type exit int
+
+func report(w *world, err error) int {
+	switch {
+	case err == nil:
+		return exitAccepted
+	case errors.Is(err, refusal{}):
+		return exitRefused
+	}
+	fmt.Fprintln(w.stderr, "shuama:", err)
+	return exitMisuse
+}

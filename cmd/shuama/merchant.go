@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/shuama/shuama/edge/gateway"
+	"github.com/shuama/shuama/edge/hsm"
+	"github.com/shuama/shuama/edge/journal"
+	"github.com/shuama/shuama/edge/store"
+	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/merchant"
+)
+
+type merchantCommand struct {
+	Collect merchantCollectCommand `cmd:"" help:"Take the records of terminals' journals in."`
+	Settle  merchantSettleCommand  `cmd:"" help:"Send trades until each has a final answer."`
+	List    merchantListCommand    `cmd:"" help:"List trades, open trips and what stands aside."`
+}
+
+// merchantSettings is merchant.json in a merchant's folder, beside merchant.sealed, platform.pub,
+// keys.json, fares.json and merchant.db.
+type merchantSettings struct {
+	Gateway string `json:"gateway"`
+	AppID   string `json:"app_id"`
+}
+
+// sampleFares is where a new merchant starts: one bus line and a small metro.
+const sampleFares = `{"version": "sample",
+ "buses": [{"line": "19", "fare": "2.00"}],
+ "metro": {"stations": ["人民广场", "松江大学城"],
+           "fares": [["3.00", "6.00"],
+                     ["6.00", "3.00"]]}}
+`
+
+// makeMerchantFolder makes a merchant's key, sealed, and what else it needs to call the gateway.
+func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
+	if err := os.MkdirAll(c.Out, 0o700); err != nil {
+		return nil, err
+	}
+	sealer, err := c.newSealer(c.Out)
+	if err != nil {
+		return nil, err
+	}
+	public, err := makeRSA(filepath.Join(c.Out, "merchant.sealed"), sealer)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"platform.pub", "keys.json"} {
+		content, err := os.ReadFile(home.path(name))
+		if err != nil {
+			return nil, err
+		}
+		if err := replaceFile(filepath.Join(c.Out, name), content, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return public, errors.Join(
+		replaceFile(filepath.Join(c.Out, "fares.json"), []byte(sampleFares), 0o644),
+		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID}))
+}
+
+// office is a merchant at work.
+type office struct {
+	*merchant.Merchant
+	db *store.DB
+}
+
+func (o *office) Close() error { return o.db.Close() }
+
+// openOffice opens a merchant's folder. Only settling needs the key, so only settling unseals it.
+func openOffice(dir string, settler merchant.Settler) (*office, error) {
+	fares, err := os.ReadFile(filepath.Join(dir, "fares.json"))
+	if err != nil {
+		return nil, err
+	}
+	table, err := merchant.ParseFares(fares)
+	if err != nil {
+		return nil, fmt.Errorf("fares.json: %w", err)
+	}
+	ring, err := readKeyRing(filepath.Join(dir, "keys.json"), trust.WindowFast)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(filepath.Join(dir, "merchant.db"))
+	if err != nil {
+		return nil, err
+	}
+	m, err := merchant.New(db.Merchant(), settler, merchant.Config{Keys: ring, Clock: ridecode.DefaultClock(), Fares: table})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &office{Merchant: m, db: db}, nil
+}
+
+// notSettling is the Settler of commands that only take in and list.
+type notSettling struct{}
+
+func (notSettling) Settle(context.Context, []openapi.Trade) ([]openapi.TradeResult, error) {
+	return nil, errors.New("this command does not settle")
+}
+
+type merchantCollectCommand struct {
+	Dir      string   `arg:"" help:"The merchant's folder." type:"existingdir"`
+	Journals []string `arg:"" help:"Journals of terminals." type:"existingfile"`
+}
+
+// Help shows how it is used.
+func (merchantCollectCommand) Help() string {
+	return `A journal may be collected as often as you like: what is there already is not taken twice.
+
+Example:
+  shuama merchant collect merchant gate/gate.journal`
+}
+
+// Run takes the records in.
+func (c *merchantCollectCommand) Run(w *world) error {
+	o, err := openOffice(c.Dir, notSettling{})
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	counts := map[merchant.Standing]int{}
+	for _, path := range c.Journals {
+		if err := collectJournal(w, o, path, counts); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	fmt.Fprintf(w.stdout, "%d records taken, %d were here already, %d stand aside.\n",
+		counts[merchant.Taken], counts[merchant.AlreadyHad], counts[merchant.SetAside])
+	if counts[merchant.SetAside] > 0 {
+		fmt.Fprintf(w.stdout, "Why: shuama merchant list %s\n", c.Dir)
+	}
+	return nil
+}
+
+func collectJournal(w *world, o *office, path string, counts map[merchant.Standing]int) error {
+	j, err := journal.Open(path)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	var batch [][]byte
+	send := func() error {
+		answers, err := o.Collect(w.context, batch, w.now().UTC())
+		for _, answer := range answers {
+			counts[answer.Standing]++
+		}
+		batch = nil
+		return err
+	}
+	err = j.Replay(0, func(entry journal.Entry) error {
+		if entry.Kind == acceptanceKind {
+			batch = append(batch, entry.Payload)
+		}
+		if len(batch) == merchant.MaxBatchRecords {
+			return send()
+		}
+		return nil
+	})
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	return send()
+}
+
+type merchantSettleCommand struct {
+	Dir  string `arg:"" help:"The merchant's folder." type:"existingdir"`
+	Once bool   `help:"Send what is due now, and stop."`
+	sealFlags
+}
+
+// Help shows how it is used.
+func (merchantSettleCommand) Help() string {
+	return `It sends what is due, waits for the next time a trade asks for, and stops when every trade is final.
+It may be stopped or killed at any moment and started again.
+
+Example:
+  shuama merchant settle merchant`
+}
+
+// Run settles.
+func (c *merchantSettleCommand) Run(w *world) error {
+	client, err := c.client(w)
+	if err != nil {
+		return err
+	}
+	o, err := openOffice(c.Dir, client)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	for {
+		report, err := o.SettleDue(w.context, w.now().UTC())
+		if err != nil {
+			return err
+		}
+		printReport(w, report)
+		if report.NextDue.IsZero() || c.Once {
+			return nil
+		}
+		if !wait(w, report.NextDue) {
+			return nil
+		}
+	}
+}
+
+// wait ends at the moment, or when the command is told to stop.
+func wait(w *world, until time.Time) bool {
+	timer := time.NewTimer(max(until.Sub(w.now()), time.Second))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.context.Done():
+		return false
+	}
+}
+
+func printReport(w *world, report merchant.Report) {
+	fmt.Fprintf(w.stdout, "%d trades sent: %d settled, %d failed, %d to be sent again.\n",
+		report.Sent, report.Settled, report.Failed, report.Postponed)
+	for _, strange := range report.Strange {
+		fmt.Fprintln(w.stderr, "shuama: a result that fits no trade:", strange)
+	}
+	if report.Fault != nil {
+		fmt.Fprintln(w.stderr, "shuama: the gateway:", report.Fault)
+	}
+	if !report.NextDue.IsZero() {
+		fmt.Fprintf(w.stdout, "Next due at %s.\n", report.NextDue.Format(time.RFC3339))
+	}
+}
+
+// requestTimeout bounds one call of the gateway.
+const requestTimeout = 30 * time.Second
+
+func (c *merchantSettleCommand) client(w *world) (*gateway.Client, error) {
+	var settings merchantSettings
+	if err := readJSON(filepath.Join(c.Dir, "merchant.json"), &settings); err != nil {
+		return nil, err
+	}
+	sealer, err := c.sealer(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(w, c.Dir, settings, sealer)
+}
+
+func newClient(w *world, dir string, settings merchantSettings, sealer hsm.Sealer) (*gateway.Client, error) {
+	private, err := unsealRSA(filepath.Join(dir, "merchant.sealed"), sealer)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := openapi.NewPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "platform.pub"))
+	if err != nil {
+		return nil, err
+	}
+	platform, err := parseRSAPublic(string(content))
+	if err != nil {
+		return nil, fmt.Errorf("platform.pub: %w", err)
+	}
+	return gateway.NewClient(gateway.ClientConfig{URL: settings.Gateway, AppID: openapi.AppID(settings.AppID), Signer: signer,
+		PlatformKey: platform, HTTP: &http.Client{Timeout: requestTimeout}, Now: w.now})
+}
+
+type merchantListCommand struct {
+	Dir string `arg:"" help:"The merchant's folder." type:"existingdir"`
+}
+
+// Help shows how it is used.
+func (merchantListCommand) Help() string {
+	return "Example:\n  shuama merchant list merchant"
+}
+
+// Run lists everything that a person may ask about.
+func (c *merchantListCommand) Run(w *world) error {
+	o, err := openOffice(c.Dir, notSettling{})
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	for _, state := range []merchant.TradeState{merchant.Waiting, merchant.Sent, merchant.Settled, merchant.Failed, merchant.Aside} {
+		if err := listTrades(w, o, state); err != nil {
+			return err
+		}
+	}
+	return errors.Join(listOpen(w, o), listAside(w, o))
+}
+
+func listTrades(w *world, o *office, state merchant.TradeState) error {
+	for trade, err := range o.Trades(w.context, state) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.stdout, "%-8s %s  %s yuan  %s  %s%s\n", state, trade.OutTradeNo, trade.AmountFen.Yuan(), trade.Subject, trade.TradeNo, trade.Reason)
+	}
+	return nil
+}
+
+func listOpen(w *world, o *office) error {
+	for tap, err := range o.OpenTrips(w.context) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.stdout, "OPEN     %s of %s at %s %s, %s\n", tap.Kind, tap.Rider.UserID, tap.Line, tap.Station, tap.At.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func listAside(w *world, o *office) error {
+	for item, err := range o.SetAside(w.context) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.stdout, "ASIDE    %s%v  %s\n", item.OutTradeNo, item.Records, item.Reason)
+	}
+	return nil
+}
