@@ -1,0 +1,49 @@
+# make test installs what the tests need (Debian packages, as root or through sudo) and runs everything.
+
+GO ?= go
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# Programs that the tests run, and the Debian package of each.
+TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user
+
+NODE_TESTS := edge/gateway/testdata/node
+
+.PHONY: test tools vet unit foreign fuzz bench bench-peers demo generate
+
+test: tools vet unit foreign
+
+tools:
+	@missing=; for tool in $(TOOLS); do \
+	  command -v $${tool%%:*} >/dev/null 2>&1 || missing="$$missing $${tool##*:}"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
+	@[ -d $(NODE_TESTS)/node_modules ] || npm ci --no-audit --no-fund --prefix $(NODE_TESTS)
+
+vet:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) build ./...
+
+unit:
+	$(GO) test -timeout 15m ./...
+
+# The curves on the other processors that terminals have, under emulation.
+foreign:
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec qemu-aarch64 ./curve/...
+	GOARCH=arm CGO_ENABLED=0 $(GO) test -short -exec qemu-arm ./curve/...
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./curve/...
+
+# Each fuzz target for a while: make fuzz FUZZTIME=5m
+FUZZTIME ?= 20s
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep ^Fuzz); do \
+	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; done
+
+bench:
+	$(GO) test -run '^$$' -bench 'Accept|Present|Update|Append' -benchmem ./role/... ./edge/... ./cmd/...
+
+demo:
+	$(GO) run ./cmd/shuama demo
