@@ -22,17 +22,29 @@ const (
 	IllegalParam        Verdict = -10 // the caller's arguments
 	ProtoUnsupported    Verdict = -11 // version or algorithm not known here
 	QRCodeDuplicated    Verdict = -12 // accepted here before
+
+	// Later headers of the SDK added these (terminal-facts §3).
+	InstitutionUnsupported Verdict = -13 // a code of an institution that this terminal does not serve
+	AlreadyInitialized     Verdict = -14
+
+	// These are ours, for what a gate decides beyond document 2. The SDK never answers with them.
+	UserDenied      Verdict = -31 // on the deny list
+	CardDataInvalid Verdict = -32 // card data is not the card issuer's, or over (document 1 §5.2 step 5)
+	RiderTooSoon    Verdict = -33 // the same rider again, sooner than the line allows
+	OnlineRefused   Verdict = -34 // the payment institution says no (document 1 §5.5.1)
+	TrustExpired    Verdict = -35 // the terminal's trust bundle is too old to decide by
 )
 
 // String is the verdict's name in document 2 §4.1.5.
 func (v Verdict) String() string {
 	names := [...]string{1: "MALFORMED_QRCODE", "QRCODE_INFO_EXPIRED", "QRCODE_KEY_EXPIRED", "POS_PARAM_ERROR",
 		"QUOTA_EXCEEDED", "NO_ENOUGH_MEMORY", "SYSTEM_ERROR", "CARDTYPE_UNSUPPORTED", "NOT_INITIALIZED",
-		"ILLEGAL_PARAM", "PROTO_UNSUPPORTED", "QRCODE_DUPLICATED"}
-	switch {
-	case v == Success:
+		"ILLEGAL_PARAM", "PROTO_UNSUPPORTED", "QRCODE_DUPLICATED", "INSTITUTION_UNSUPPORTED", "ALREADY_INITIALIZED",
+		31: "USER_DENIED", "CARD_DATA_INVALID", "RIDER_TOO_SOON", "ONLINE_REFUSED", "TRUST_EXPIRED"}
+	if v == Success {
 		return "SUCCESS"
-	case v < 0 && int(-v) < len(names):
+	}
+	if v < 0 && int(-v) < len(names) && names[-v] != "" {
 		return names[-v]
 	}
 	return "VERDICT_" + strconv.Itoa(int(v))

@@ -22,6 +22,7 @@ const (
 	CheckCardType    = "card_type"
 	CheckAmount      = "amount"
 	CheckDuplicate   = "duplicate"
+	CheckRider       = "rider"
 	CheckJournal     = "journal"
 )
 
@@ -38,6 +39,18 @@ type Settings struct {
 	Signer    record.IntegritySigner // of this terminal's records
 	Version   record.Version         // 0: Version1
 	Software  string                 // in records of Version2
+	Rules     []Rule                 // what this terminal asks beyond document 2, in order
+	// AgainSec is how long one rider must wait before the next code, in seconds; 0: not at all. It is
+	// apart from the memory of codes: a few seconds keep a rider from paying twice by mistake, some
+	// minutes keep riders from taking companions along (禁止带人).
+	AgainSec int64
+}
+
+// Rule is a further question about a code whose signatures, times, card type and amount are well: a
+// deny list, the card issuer's card data. Rules are asked in order, before the memory of codes.
+type Rule interface {
+	// Ask notes one check in the trace.
+	Ask(code *ridecode.Code, now time.Time, trace *ridecode.Trace)
 }
 
 // Tap is one holding of a code to the reader.
@@ -83,8 +96,9 @@ func (t *Terminal) Configure(settings Settings) {
 // Accept decides on a code at the moment now. The order of precedence, with the verdict of each, is:
 // not initialised (−9), illegal arguments (−10), pos_param (−4), form (−1), version and algorithm
 // (−11), key not known (−3), either signature (−1), authorization over (−3), code shown too long ago
-// or in the future (−2), card type (−8), amount over the limit (−5), accepted before (−12). Last, the
-// record is written and kept; where that fails the answer is −7 and the code may be shown again.
+// or in the future (−2), card type (−8), amount over the limit (−5), the terminal's own rules, accepted
+// before (−12), the same rider too soon (−33). Last, the record is written and kept; where that fails
+// the answer is −7 and the code may be shown again.
 func (t *Terminal) Accept(code []byte, tap Tap, now time.Time) Acceptance {
 	settings, trace := t.checkCaller(code, tap)
 	if settings == nil {
@@ -95,6 +109,9 @@ func (t *Terminal) Accept(code []byte, tap Tap, now time.Time) Acceptance {
 		return Acceptance{Verdict: trace.Verdict(), Trace: trace}
 	}
 	settings.checkTerms(examined, tap, &trace)
+	for _, rule := range settings.Rules {
+		rule.Ask(examined, now, &trace)
+	}
 	if trace.Verdict() != ridecode.Success {
 		return Acceptance{Verdict: trace.Verdict(), Trace: trace}
 	}
@@ -147,27 +164,38 @@ func (s *Settings) checkTerms(code *ridecode.Code, tap Tap, trace *ridecode.Trac
 // nothing has happened. Were the code remembered and the record lost, the rider's second try would
 // be refused as a duplicate of a ride that nobody can prove (terminal-facts R7).
 func (t *Terminal) keepOnce(s *Settings, raw []byte, code *ridecode.Code, tap Tap, now time.Time, trace *ridecode.Trace) []byte {
-	id := code.ID()
-	switch t.memory.claim(id, forgetAfter(code, s.Clock), now) {
-	case seen:
-		trace.Fail(CheckDuplicate, ridecode.QRCodeDuplicated, "accepted here before")
-		return nil
-	case full:
-		trace.Fail(CheckDuplicate, ridecode.NoEnoughMemory, "the memory of accepted codes is full, and none of them is over yet")
+	claim := tapped{id: code.ID(), rider: code.Grant.UserID, at: now, until: forgetAfter(code, s.Clock)}
+	if !t.claim(claim, s.AgainSec, trace) {
 		return nil
 	}
-	trace.Pass(CheckDuplicate, "not accepted here before")
 	written, err := s.write(raw, code, tap, now)
 	if err == nil {
 		err = t.journal.Keep(written)
 	}
 	if err != nil {
-		t.memory.release(id)
+		t.memory.release(claim)
 		trace.Fail(CheckJournal, ridecode.SystemError, "the record could not be kept, so the gate stays shut: "+err.Error())
 		return nil
 	}
 	trace.Pass(CheckJournal, "the record is on disk")
 	return written
+}
+
+func (t *Terminal) claim(claim tapped, againSec int64, trace *ridecode.Trace) bool {
+	switch t.memory.claim(claim, againSec) {
+	case seen:
+		trace.Fail(CheckDuplicate, ridecode.QRCodeDuplicated, "accepted here before")
+		return false
+	case tooSoon:
+		trace.Pass(CheckDuplicate, "not accepted here before")
+		trace.Fail(CheckRider, ridecode.RiderTooSoon, fmt.Sprintf("the same rider came less than %d s ago", againSec))
+		return false
+	case full:
+		trace.Fail(CheckDuplicate, ridecode.NoEnoughMemory, "the memory of accepted codes is full, and none of them is over yet")
+		return false
+	}
+	trace.Pass(CheckDuplicate, "not accepted here before")
+	return true
 }
 
 func (s *Settings) write(raw []byte, code *ridecode.Code, tap Tap, now time.Time) ([]byte, error) {
@@ -190,7 +218,7 @@ func (t *Terminal) Recall(acceptance []byte, clock ridecode.ClockPolicy, now tim
 		return err
 	}
 	code := u.SkipVerification()
-	t.memory.claim(code.ID(), forgetAfter(code, clock), now)
+	t.memory.claim(tapped{id: code.ID(), rider: code.Grant.UserID, at: now, until: forgetAfter(code, clock)}, 0)
 	return nil
 }
 

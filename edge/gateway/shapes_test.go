@@ -1,0 +1,133 @@
+package gateway_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"github.com/shuama/shuama/edge/gateway"
+	"github.com/shuama/shuama/protocol/openapi"
+)
+
+const (
+	settleText = "app_id=2026051100000001&biz_content=CONTENT&charset=utf-8&method=alipay.commerce.transport.offlinepay.trade.settle" +
+		"&sign_type=RSA2&timestamp=2026-05-11 12:00:00&version=1.0"
+	settleContent = `{"trade_list":[{"user_id":"2088011211223344","out_trade_no":"A & B=1%2B","actual_order_time":"2016-11-11 11:11:11",` +
+		`"subject":"984 路公交","amount":"2.0","records":["0a3feae2ad6d7c"]}]}`
+)
+
+// TestClientShapes sends what the clients of gateway-facts §1 send, each signed over the text that the
+// client signs, and written out here by hand.
+func TestClientShapes(t *testing.T) {
+	common := []string{"app_id", "method", "charset", "sign_type", "timestamp", "version", "sign"}
+	gbk, err := simplifiedchinese.GBK.NewEncoder().String(settleContent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name        string
+		extra       map[string]string
+		content     string
+		text        func(string) string // from the plain signing text to this client's
+		query, body func(map[string]string) string
+		contentType string
+	}{
+		{name: "Java: common and format in the query, content in the body", content: settleContent,
+			extra: map[string]string{"format": "json", "alipay_sdk": "alipay-sdk-java-4.38"},
+			text: func(s string) string {
+				return "alipay_sdk=alipay-sdk-java-4.38&" + strings.Replace(s, "&method", "&format=json&method", 1)
+			},
+			query: func(p map[string]string) string { return encode(p, append(common, "format", "alipay_sdk")...) },
+			body:  func(p map[string]string) string { return encode(p, "biz_content") }, contentType: "application/x-www-form-urlencoded;charset=utf-8"},
+		{name: "smartwalle: everything in the body", content: settleContent,
+			extra: map[string]string{"format": "JSON"},
+			text:  func(s string) string { return strings.Replace(s, "&method", "&format=JSON&method", 1) },
+			query: func(map[string]string) string { return "" }, body: func(p map[string]string) string { return encode(p) },
+			contentType: "application/x-www-form-urlencoded"},
+		{name: "gopay: charset in the query and in the body", content: settleContent,
+			extra: map[string]string{"format": "JSON"},
+			text:  func(s string) string { return strings.Replace(s, "&method", "&format=JSON&method", 1) },
+			query: func(map[string]string) string { return "charset=utf-8" }, body: func(p map[string]string) string { return encode(p) },
+			contentType: "application/x-www-form-urlencoded"},
+		{name: "Python in GBK, with an empty value signed and sent", content: gbk,
+			extra: map[string]string{"charset": "gbk", "format": "json", "notify_url": ""},
+			text: func(s string) string {
+				return strings.Replace(strings.Replace(s, "charset=utf-8", "charset=gbk&format=json", 1), "&sign_type", "&notify_url=&sign_type", 1)
+			},
+			query: func(p map[string]string) string { return encode(p, append(common, "format", "notify_url")...) },
+			body:  func(p map[string]string) string { return encode(p, "biz_content") }, contentType: "application/x-www-form-urlencoded;charset=gbk"},
+		{name: "Node 3: no format, spaces as %20", content: settleContent, text: func(s string) string { return s },
+			query: func(p map[string]string) string { return strings.ReplaceAll(encode(p, common...), "+", "%20") },
+			body: func(p map[string]string) string {
+				return strings.ReplaceAll(encode(p, "biz_content"), "+", "%20")
+			}, contentType: "application/x-www-form-urlencoded"},
+		{name: "no Content-Type", content: settleContent, text: func(s string) string { return s },
+			query: func(p map[string]string) string { return encode(p, common...) },
+			body:  func(p map[string]string) string { return encode(p, "biz_content") }},
+		{name: "everything in the query, no body", content: settleContent, text: func(s string) string { return s },
+			query: func(p map[string]string) string { return encode(p) }, body: func(map[string]string) string { return "" }},
+		{name: "an odd Content-Type parameter", content: settleContent, text: func(s string) string { return s },
+			query: func(p map[string]string) string { return encode(p, common...) },
+			body:  func(p map[string]string) string { return encode(p, "biz_content") }, contentType: "application/x-www-form-urlencoded; charset=;x"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			p := params(openapi.MethodTradeSettle)
+			maps.Copy(p, test.extra)
+			p["biz_content"] = test.content
+			p["sign"] = signText(t, appKey(), openapi.RSA2, test.text(strings.Replace(settleText, "CONTENT", test.content, 1)))
+			header, answer := w.post(t, test.query(p), test.contentType, test.body(p))
+			n := read(t, answer, openapi.RSA2)
+			if n.Code != "10000" || !n.Signed || len(n.ResultList) != 1 || n.ResultList[0]["out_trade_no"] != "A & B=1%2B" {
+				t.Fatalf("answer %s", answer)
+			}
+			if len(w.settled) != 1 || w.settled[0].Subject != "984 路公交" || w.settled[0].AmountFen != 200 {
+				t.Errorf("arrived as %+v", w.settled)
+			}
+			wantType := "text/html;charset=" + strings.ToLower(p["charset"])
+			if got := header.Get("Content-Type"); got != wantType {
+				t.Errorf("Content-Type %s, want %s", got, wantType)
+			}
+			for _, c := range answer {
+				if p["charset"] == "gbk" && c >= 0x80 {
+					t.Fatalf("the answer to a GBK client has the byte %x", c)
+				}
+			}
+		})
+	}
+}
+
+// TestAnswerBytes holds the whole frame to gateway-facts §2.
+func TestAnswerBytes(t *testing.T) {
+	w := newWorld(t, nil)
+	p := params(openapi.MethodKeyQuery)
+	p["sign"] = signText(t, appKey(), openapi.RSA2, keyQueryText)
+	_, answer := w.post(t, encode(p), "", "")
+	want := `{"alipay_commerce_transport_offlinepay_key_query_response":{"code":"10000","msg":"Success","keys":[{"key_id":7,"public_key":"` +
+		generator + `"}]},"sign":"` +
+		signText(t, platformKey(), openapi.RSA2, `{"code":"10000","msg":"Success","keys":[{"key_id":7,"public_key":"`+generator+`"}]}`) + `"}`
+	if string(answer) != want {
+		t.Errorf("got  %s\nwant %s", answer, want)
+	}
+}
+
+const keyQueryText = "app_id=2026051100000001&charset=utf-8&method=alipay.commerce.transport.offlinepay.key.query" +
+	"&sign_type=RSA2&timestamp=2026-05-11 12:00:00&version=1.0"
+
+// TestSHA1Policy: sign_type RSA is for apps that were given it; everything else is refused in words
+// that the client can verify.
+func TestSHA1Policy(t *testing.T) {
+	for _, allowed := range []bool{true, false} {
+		w := newWorld(t, func(_ *gateway.Config, app *gateway.App) { app.AllowSHA1 = allowed })
+		p := params(openapi.MethodKeyQuery)
+		p["sign_type"] = "RSA"
+		p["sign"] = signText(t, appKey(), openapi.RSA, strings.Replace(keyQueryText, "RSA2", "RSA", 1))
+		_, answer := w.post(t, encode(p), "", "")
+		n := read(t, answer, openapi.RSA)
+		if (n.Code == "10000") != allowed || !n.Signed {
+			t.Errorf("allowed %v: %s", allowed, answer)
+		}
+	}
+}

@@ -1,0 +1,22 @@
+// Calls a gateway with a published client. Standard input is one JSON object:
+//   { client: 3 | 4, config: {...}, calls: [{ method, params }] }
+// Standard output is a JSON list with, for each call, { answer } or { error }.
+'use strict';
+
+async function main() {
+  const task = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+  const loaded = require(`alipay-sdk-${task.client}`);
+  const AlipaySdk = loaded.AlipaySdk || loaded.default;
+  const sdk = new AlipaySdk(task.config);
+  const results = [];
+  for (const call of task.calls) {
+    try {
+      results.push({ answer: await sdk.exec(call.method, call.params, { validateSign: true }) });
+    } catch (err) {
+      results.push({ error: String(err.message || err.errorMessage || err) });
+    }
+  }
+  process.stdout.write(JSON.stringify(results));
+}
+
+main().catch(err => { console.error(err); process.exit(1); });
