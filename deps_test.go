@@ -51,7 +51,7 @@ var doors = map[string][]string{
 	"github.com/makiuchi-d/gozxing":   {"edge/scan"},
 	"golang.org/x/image":              {"edge/scan"},
 	"golang.org/x/sys":                {"edge/journal", "edge/hsm", "edge/store"},
-	"golang.org/x/text":               {"protocol/openapi", "edge/scan"},
+	"golang.org/x/text":               {"protocol/openapi", "edge/scan", "edge/gateway"},
 	"github.com/alecthomas/kong":      {"cmd/shuama"},
 	"github.com/decred/dcrd/dcrec":    {"curve/", "tools/"},
 	"pgregory.net/rapid":              {""},

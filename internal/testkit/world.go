@@ -61,6 +61,8 @@ type World struct {
 	logger    *slog.Logger
 	platform  openapi.PrivateKey
 	app       openapi.PrivateKey
+	appKey    *rsa.PrivateKey
+	publicKey *rsa.PublicKey // the platform's
 	open      []io.Closer
 }
 
@@ -105,16 +107,29 @@ func (w *World) makeKeys() {
 	var err error
 	w.ring, err = trust.NewKeyRing(list, trust.WindowSmall)
 	w.must(err)
-	w.platform, w.app = w.rsa(), w.rsa()
+	var platformKey *rsa.PrivateKey
+	w.platform, platformKey = w.rsa()
+	w.publicKey = &platformKey.PublicKey
+	w.app, w.appKey = w.rsa()
 }
 
-func (w *World) rsa() openapi.PrivateKey {
+func (w *World) rsa() (openapi.PrivateKey, *rsa.PrivateKey) {
 	w.T.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, openapi.MinKeyBits)
 	w.must(err)
 	key, err := openapi.NewPrivateKey(private)
 	w.must(err)
-	return key
+	return key, private
+}
+
+// ClientKeys is the app's private key and the platform's public key, as other people's clients take them.
+func (w *World) ClientKeys() (appPrivate, platformPublic string) {
+	w.T.Helper()
+	private, err := openapi.MarshalPrivateKey(w.appKey, openapi.PKCS8)
+	w.must(err)
+	public, err := openapi.MarshalPublicKey(w.publicKey)
+	w.must(err)
+	return openapi.BareKey(private), openapi.BareKey(public)
 }
 
 // Restart closes the books of payment institution and merchant, and opens them again from disk.
