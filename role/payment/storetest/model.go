@@ -209,7 +209,7 @@ func (m *model) compare(r *rapid.T, t *testing.T, store payment.Store) {
 	}
 	for key, trade := range want.Trades {
 		if !equalTrades(got.Trades[key], trade) {
-			r.Fatalf("trade\n%+v, want\n%+v", got.Trades[key], trade)
+			r.Fatalf("trade\n%s, want\n%s", describe(got.Trades[key]), describe(trade))
 		}
 	}
 }

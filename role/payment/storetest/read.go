@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"reflect"
@@ -80,7 +81,7 @@ func sameTrade(t testing.TB, state payment.State, want payment.SettledTrade) {
 		t.Fatalf("trade %q is not there", want.Key)
 	}
 	if !equalTrades(got, want) {
-		t.Errorf("stored\n%+v\nread\n%+v", want, got)
+		t.Errorf("stored\n%s\nread\n%s", describe(want), describe(got))
 	}
 	if got.Content.Digest() != want.Digest {
 		t.Error("the content read has another digest")
@@ -90,6 +91,16 @@ func sameTrade(t testing.TB, state payment.State, want payment.SettledTrade) {
 			t.Errorf("code %s has paid for %v, want %v", code, state.Codes[code], want.Key)
 		}
 	}
+}
+
+// describe leaves out the bytes of records, which may be many.
+func describe(trade payment.SettledTrade) string {
+	digests := ""
+	for _, record := range trade.Content.Records {
+		digests += fmt.Sprintf(" %d bytes %.4x", len(record), sha256.Sum256(record))
+	}
+	trade.Content.Records = nil
+	return fmt.Sprintf("%+v with records%s", trade, digests)
 }
 
 // equalTrades compares what a store keeps: instants to the microsecond, in UTC, and lists without

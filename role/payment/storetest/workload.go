@@ -12,7 +12,9 @@ const workloadUsers = 16
 
 // Furnish opens the accounts that Sell needs. It is one step of what a test of crashes does by itself:
 // furnish, sell until something breaks, and look what was sold.
-func Furnish(ctx context.Context, store payment.Store) error { return furnish(ctx, store, workloadUsers) }
+func Furnish(ctx context.Context, store payment.Store) error {
+	return furnish(ctx, store, workloadUsers)
+}
 
 // Sell settles the sales with these numbers, all in one Update. A number that was sold before is passed
 // over.
@@ -42,7 +44,7 @@ func Sold(ctx context.Context, store payment.Store, end int) (sold []int, err er
 			return nil, fmt.Errorf("sale %d: trade there %v, code there %v", n, there, used)
 		}
 		if there && !equalTrades(trade, s.trade(payment.PaidByUser)) {
-			return nil, fmt.Errorf("sale %d: stored as %+v", n, trade)
+			return nil, fmt.Errorf("sale %d: stored as %s", n, describe(trade))
 		}
 		if there {
 			sold = append(sold, n)

@@ -1,0 +1,322 @@
+package store_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/shuama/shuama/edge/store"
+	"github.com/shuama/shuama/protocol/record"
+	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/storetest"
+)
+
+func TestMerchantStore(t *testing.T) { storetest.Run(t, openMerchant) }
+
+func openMerchant(t testing.TB) (merchant.Store, func() merchant.Store, func()) {
+	path := filepath.Join(t.TempDir(), "merchant.sqlite")
+	db := openDB(t, path)
+	again := func() merchant.Store {
+		closeDB(t, db)
+		db = openDB(t, path)
+		return db.Merchant()
+	}
+	return db.Merchant(), again, func() { closeDB(t, db) }
+}
+
+func openDB(t testing.TB, path string) *store.DB {
+	db, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func closeDB(t testing.TB, db *store.DB) {
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+const (
+	killRounds     = 20
+	killBuses      = 24 // of a round
+	killMetroTrips = 8
+	killFolder     = "SHUAMA_TEST_MERCHANT_FOLDER" // set in the child process
+	killSeed       = "SHUAMA_TEST_MERCHANT_SEED"
+)
+
+// TestMerchantKilled kills a merchant process again and again while it collects and settles against a
+// bank that loses requests and answers. What was acknowledged must be there after each kill; in the
+// end each trade is settled exactly once, and every attempt had the same content.
+func TestMerchantKilled(t *testing.T) {
+	if folder := os.Getenv(killFolder); folder != "" {
+		runMerchantProcess(t, folder)
+		return
+	}
+	folder, city, busy := t.TempDir(), storetest.NewCity(t), 0
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for round := range killRounds {
+		appendLines(t, filepath.Join(folder, "records"), killRecords(t, city, round)...)
+		killed := startMerchant(t, folder, seed+uint64(round))
+		time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond)
+		if err := killed.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := killed.Wait(); err == nil {
+			t.Fatalf("round %d, seed %d: it ended before it was killed", round, seed)
+		}
+		checkAcknowledged(t, folder)
+		if len(readLines(t, filepath.Join(folder, "acked"))) < (round+1)*(killBuses+2*killMetroTrips) {
+			busy++
+		}
+	}
+	t.Logf("seed %d: killed %d times, %d of them while records were being taken", seed, killRounds, busy)
+	finishKilled(t, folder, city)
+}
+
+// killRecords are the records of a round, in hex. An entry may come in another batch than its exit.
+func killRecords(t *testing.T, city *storetest.City, round int) (lines []string) {
+	for i := range killBuses {
+		at := storetest.Morning().Add(time.Duration(round*killBuses+i) * time.Second)
+		lines = append(lines, hex.EncodeToString(city.Bus(t, i, at)))
+	}
+	for i := range killMetroTrips {
+		at, rider := storetest.Morning(), 1000+round*killMetroTrips+i
+		lines = append(lines, hex.EncodeToString(city.Metro(t, rider, record.Entry, at, "Xujiahui")))
+		lines = append(lines, hex.EncodeToString(city.Metro(t, rider, record.Exit, at.Add(time.Hour), "杨高中路")))
+	}
+	rand.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+	return lines
+}
+
+func startMerchant(t *testing.T, folder string, seed uint64) *exec.Cmd {
+	child := exec.Command(os.Args[0], "-test.run=^TestMerchantKilled$")
+	child.Env = append(os.Environ(), killFolder+"="+folder, fmt.Sprintf("%s=%d", killSeed, seed))
+	child.Stderr = os.Stderr
+	output, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(output).ReadString('\n'); line != "started\n" {
+		t.Fatalf("the child says %q (%v)", line, err)
+	}
+	return child
+}
+
+// runMerchantProcess works on the folder until it is killed.
+func runMerchantProcess(t *testing.T, folder string) {
+	var seed uint64
+	if _, err := fmt.Sscan(os.Getenv(killSeed), &seed); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	db := openDB(t, filepath.Join(folder, "merchant.sqlite"))
+	bank := fileBank(t, folder)
+	bank.Manner = storetest.RandomManner(rng)
+	m := killMerchant(t, storetest.NewCity(t), db, bank)
+	fmt.Println("started")
+	for range 100_000 { // a bound, should the parent be gone
+		if !collectNext(t, m, folder, rng) {
+			time.Sleep(time.Millisecond)
+		}
+		if _, err := m.SettleDue(context.Background(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func killMerchant(t *testing.T, city *storetest.City, db *store.DB, bank *storetest.Bank) *merchant.Merchant {
+	return city.Merchant(t, db.Merchant(), bank, func(c *merchant.Config) { c.RetryFirst, c.RetryMost = time.Millisecond, 4*time.Millisecond })
+}
+
+// fileBank is a bank that outlives its process: each event is in its file before it counts.
+func fileBank(t *testing.T, folder string) *storetest.Bank {
+	path := filepath.Join(folder, "bank")
+	var events []storetest.Event
+	for _, line := range readLines(t, path) {
+		var event storetest.Event
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, event)
+	}
+	bank := storetest.NewBank(events)
+	bank.Now, bank.LaterBy = time.Now, 0
+	bank.Keep = func(event storetest.Event) {
+		line, err := json.Marshal(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendLines(t, path, string(line))
+	}
+	return bank
+}
+
+// collectNext sends the next few records that were not acknowledged, some old ones among them, and
+// writes down what was answered. It is false when there was nothing new.
+func collectNext(t *testing.T, m *merchant.Merchant, folder string, rng *rand.Rand) bool {
+	lines, acked := readLines(t, filepath.Join(folder, "records")), map[string]bool{}
+	for _, id := range readLines(t, filepath.Join(folder, "acked")) {
+		acked[id] = true
+	}
+	var batch [][]byte
+	fresh := 0
+	for _, line := range lines {
+		b, err := hex.DecodeString(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isNew := !acked[record.Identify(b).String()]; isNew && fresh < 3 {
+			batch, fresh = append(batch, b), fresh+1
+		} else if !isNew && rng.IntN(len(lines)) == 0 {
+			batch = append(batch, b)
+		}
+	}
+	answers, err := m.Collect(context.Background(), batch, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var news []string
+	for _, answer := range answers {
+		if id := answer.Record.String(); !acked[id] {
+			news = append(news, id)
+		}
+	}
+	appendLines(t, filepath.Join(folder, "acked"), news...)
+	return fresh > 0
+}
+
+// checkAcknowledged wants every record that was answered.
+func checkAcknowledged(t *testing.T, folder string) {
+	t.Helper()
+	db := openDB(t, filepath.Join(folder, "merchant.sqlite"))
+	defer closeDB(t, db)
+	var ids []record.ID
+	for _, line := range readLines(t, filepath.Join(folder, "acked")) {
+		var id record.ID
+		if n, err := hex.Decode(id[:], []byte(line)); err != nil || n != len(id) {
+			t.Fatal(line, err)
+		}
+		ids = append(ids, id)
+	}
+	state, err := db.Merchant().View(t.Context(), merchant.Need{Records: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(state.Records) != len(ids) {
+		t.Fatalf("%d records were acknowledged, %d are there", len(ids), len(state.Records))
+	}
+}
+
+// finishKilled lets the last process end its work, and looks at everything.
+func finishKilled(t *testing.T, folder string, city *storetest.City) {
+	db := openDB(t, filepath.Join(folder, "merchant.sqlite"))
+	defer closeDB(t, db)
+	bank := fileBank(t, folder)
+	m, rng := killMerchant(t, city, db, bank), rand.New(rand.NewPCG(1, 1))
+	for collectNext(t, m, folder, rng) {
+	}
+	for range 10_000 {
+		report, err := m.SettleDue(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.NextDue.IsZero() {
+			break
+		}
+		time.Sleep(time.Until(report.NextDue))
+	}
+	storetest.CheckFinal(t, m, bank)
+	got := len(bank.Moved()) + len(bank.Refused())
+	if want := killRounds * (killBuses + killMetroTrips); got != want {
+		t.Errorf("%d trades, want %d", got, want)
+	}
+	t.Logf("%d trades in %d attempts", got, bank.Attempts)
+}
+
+// appendLines writes them in one go, so that a kill leaves all or nothing.
+func appendLines(t *testing.T, path string, lines ...string) {
+	var text bytes.Buffer
+	for _, line := range lines {
+		text.WriteString(line + "\n")
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(text.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readLines(t *testing.T, path string) (lines []string) {
+	b, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(b) {
+		lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))
+	}
+	return lines
+}
+
+// BenchmarkMerchant takes records in, whole batches of buses with all signatures checked, and settles them.
+func BenchmarkMerchant(b *testing.B) {
+	opened, _, end := openMerchant(b)
+	defer end()
+	city := storetest.NewCity(b)
+	m := city.Merchant(b, opened, storetest.NewBank(nil), func(c *merchant.Config) { c.SettleBatch = merchant.MaxSettleBatch })
+	for round := range 100 { // as full as after some days
+		benchCollect(b, m, city, -1-round, merchant.MaxBatchRecords/10)
+	}
+	round := 0
+	b.Run("collect", func(b *testing.B) {
+		for b.Loop() {
+			benchCollect(b, m, city, round, merchant.MaxBatchRecords/10)
+			round++
+		}
+		b.ReportMetric(float64(b.N)*merchant.MaxBatchRecords/10/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("settle", func(b *testing.B) {
+		sent := 0
+		for b.Loop() {
+			b.StopTimer()
+			benchCollect(b, m, city, round, merchant.MaxBatchRecords/10)
+			round++
+			b.StartTimer()
+			report, err := m.SettleDue(b.Context(), storetest.Morning())
+			if err != nil {
+				b.Fatal(err)
+			}
+			sent += report.Sent
+		}
+		b.ReportMetric(float64(sent)/b.Elapsed().Seconds(), "trades/s")
+	})
+}
+
+func benchCollect(b *testing.B, m *merchant.Merchant, city *storetest.City, round, count int) {
+	b.StopTimer()
+	var batch [][]byte
+	for i := range count {
+		batch = append(batch, city.Bus(b, i, storetest.Morning().Add(time.Duration(100+round)*time.Second)))
+	}
+	b.StartTimer()
+	if _, err := m.Collect(b.Context(), batch, storetest.Morning()); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+var errRecords = errors.New("the stored records of a trade are damaged")
+
+const recordSizeSize = 4 // bytes before each record that say its size
+
+// joinRecords writes records one after another, each with its size before it.
+func joinRecords(records [][]byte) []byte {
+	size := 0
+	for _, record := range records {
+		size += recordSizeSize + len(record)
+	}
+	joined := make([]byte, 0, size)
+	for _, record := range records {
+		joined = binary.BigEndian.AppendUint32(joined, uint32(len(record)))
+		joined = append(joined, record...)
+	}
+	return joined
+}
+
+// splitRecords takes apart what joinRecords wrote. The records share joined's memory.
+func splitRecords(joined []byte) (records [][]byte, err error) {
+	for len(joined) > 0 {
+		if len(joined) < recordSizeSize {
+			return nil, errRecords
+		}
+		size := uint64(binary.BigEndian.Uint32(joined))
+		joined = joined[recordSizeSize:]
+		if size > uint64(len(joined)) {
+			return nil, errRecords
+		}
+		records = append(records, joined[:size:size])
+		joined = joined[size:]
+	}
+	return records, nil
+}

@@ -1,0 +1,51 @@
+// Package storetest holds a merchant.Store (商户记录与交易) to its word, and the merchant over it: one suite
+// for every implementation.
+//
+// It knows nothing of any database. Its records carry real codes with real signatures, its payment
+// institution is one that loses requests and answers: see Bank.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/shuama/shuama/role/merchant"
+)
+
+// Open makes an empty store. again ends it, as far as that can be done in one process, and opens the
+// same file again; the store must not be used after it. end ends whatever is open.
+type Open = func(t testing.TB) (store merchant.Store, again func() merchant.Store, end func())
+
+// Run runs the suite.
+func Run(t *testing.T, open Open) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, Open)
+	}{
+		{"Nothing", testNothing},
+		{"RoundTrip", testRoundTrip},
+		{"Due", testDue},
+		{"Windows", testWindows},
+		{"Pages", testPages},
+		{"DecideError", testDecideError},
+		{"Refusals", testRefusals},
+		{"ContextEnded", testContextEnded},
+		{"Bus", testBus},
+		{"Metro", testMetro},
+		{"LongestTrip", testLongestTrip},
+		{"LateEntry", testLateEntry},
+		{"LateAfterSent", testLateAfterSent},
+		{"SetAside", testSetAside},
+		{"Reconsider", testReconsider},
+		{"BatchBounds", testBatchBounds},
+		{"AnyOrder", testAnyOrder},
+		{"SettleRules", testSettleRules},
+		{"SettleStrange", testSettleStrange},
+		{"SettleFault", testSettleFault},
+		{"SettleRefusedBatch", testSettleRefusedBatch},
+		{"SettleBatches", testSettleBatches},
+		{"LossyBank", testLossyBank},
+		{"Concurrent", testConcurrent},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
+	}
+}
