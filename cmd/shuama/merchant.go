@@ -22,6 +22,7 @@ import (
 type merchantCommand struct {
 	Collect merchantCollectCommand `cmd:"" help:"Take the records of terminals' journals in."`
 	Settle  merchantSettleCommand  `cmd:"" help:"Send trades until each has a final answer."`
+	Serve   merchantServeCommand   `cmd:"" help:"Take records from terminals over the network, and settle all the time."`
 	List    merchantListCommand    `cmd:"" help:"List trades, open trips and what stands aside."`
 }
 
@@ -62,7 +63,7 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return public, errors.Join(
+	return public, errors.Join(makeToken(c.Out),
 		replaceFile(filepath.Join(c.Out, "fares.json"), []byte(sampleFares), 0o644),
 		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID}))
 }

@@ -55,7 +55,7 @@ func (c *serveCommand) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "Serving http://%s%s for %d apps. Stop with Ctrl-C.\n", listener.Addr(), gateway.Path, len(home.settings.Apps))
+	fmt.Fprintf(w.stdout, "Serving http://%s%s, apps registered: %d. Stop with Ctrl-C.\n", listener.Addr(), gateway.Path, len(home.settings.Apps))
 	return serve(w.context, gateway.NewHTTPServer(c.Listen, handler), listener)
 }
 

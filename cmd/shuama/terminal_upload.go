@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shuama/shuama/edge/depot"
+	"github.com/shuama/shuama/edge/journal"
+)
+
+// Waits between uploads: soon after a tap, longer after each failure.
+const (
+	uploadEvery   = 2 * time.Second
+	uploadRetry   = 60 * time.Second // the longest wait (terminal-facts R6)
+	uploadTimeout = 20 * time.Second
+)
+
+// uploader brings the acceptance records of a journal to the depot, in order, each until it is
+// acknowledged. What was acknowledged is a number in a file beside the journal: losing it costs a
+// repetition, never a record.
+type uploader struct {
+	journal *journal.Journal
+	client  *depot.Client
+	cursor  string // path
+	acked   uint64 // number of the newest entry that need not be brought again
+}
+
+func newUploader(j *journal.Journal, client *depot.Client, cursor string) (*uploader, error) {
+	u := &uploader{journal: j, client: client, cursor: cursor}
+	content, err := os.ReadFile(cursor)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	u.acked, err = strconv.ParseUint(strings.TrimSpace(string(content)), 10, 64)
+	if err != nil || u.acked > j.LastSeq() {
+		// A cursor that makes no sense is a cursor of another journal: bring everything again.
+		u.acked = 0
+	}
+	return u, nil
+}
+
+// run brings records until the context ends. tell gets what a maintainer should know.
+func (u *uploader) run(ctx context.Context, tell func(string)) {
+	wait := uploadEvery
+	for ctx.Err() == nil {
+		more, err := u.once(ctx, tell)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			wait = min(2*wait, uploadRetry)
+			tell(fmt.Sprintf("upload: %v; next try in %s", err, wait))
+		case more:
+			continue
+		default:
+			wait = uploadEvery
+		}
+		pause(ctx, wait)
+	}
+}
+
+func pause(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// once brings the next batch; more tells whether something is left.
+func (u *uploader) once(ctx context.Context, tell func(string)) (more bool, err error) {
+	batch, upTo, err := u.next()
+	if err != nil || upTo == u.acked {
+		return false, err
+	}
+	if len(batch) > 0 {
+		trying, cancel := context.WithTimeout(ctx, uploadTimeout)
+		defer cancel()
+		receipt, err := u.client.Upload(trying, batch)
+		if err != nil {
+			return false, err
+		}
+		for _, aside := range receipt.Aside {
+			tell(fmt.Sprintf("upload: record %d of the batch stands aside: %s", aside.Index, aside.Reason))
+		}
+	}
+	u.acked = upTo
+	return upTo < u.journal.LastSeq(), replaceFile(u.cursor, []byte(strconv.FormatUint(upTo, 10)+"\n"), 0o600)
+}
+
+// errEnough ends a replay early.
+var errEnough = errors.New("enough")
+
+func (u *uploader) next() (batch [][]byte, upTo uint64, err error) {
+	upTo = u.acked
+	err = u.journal.Replay(u.acked+1, func(entry journal.Entry) error {
+		if len(batch) == depot.MaxUploadRecords {
+			return errEnough
+		}
+		if entry.Kind == acceptanceKind {
+			batch = append(batch, entry.Payload)
+		}
+		upTo = entry.Seq
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return batch, upTo, err
+}

@@ -1,0 +1,121 @@
+package depot_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shuama/shuama/edge/depot"
+	"github.com/shuama/shuama/internal/testkit"
+	"github.com/shuama/shuama/protocol/record"
+	"github.com/shuama/shuama/role/merchant"
+)
+
+const token = "a token of this merchant"
+
+// yard is a city whose merchant has a depot.
+type yard struct {
+	*testkit.World
+	server *httptest.Server
+	client *depot.Client
+}
+
+func newYard(t *testing.T) *yard {
+	w := testkit.New(t, 100_00)
+	handler, err := depot.New(depot.Config{Intake: w.Merchant, Token: token, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return &yard{World: w, server: server, client: &depot.Client{URL: server.URL, Token: token, HTTP: server.Client(), Now: w.Now}}
+}
+
+func (y *yard) records(count int) [][]byte {
+	phone := y.Rider("2088000000000001", 50_00, 0)
+	bus := y.Gate(record.TerminalInfo{POSID: "bus", Kind: record.Single, Subject: "bus", Line: "19"}, 2_00)
+	for range count {
+		y.Pass(time.Second)
+		bus.Tap(phone)
+	}
+	return bus.Records()
+}
+
+// What is brought is the merchant's, once, however often it is brought; a bad record among good ones
+// is acknowledged too, and named.
+func TestUpload(t *testing.T) {
+	y := newYard(t)
+	records := y.records(3)
+	for range 2 {
+		receipt, err := y.client.Upload(t.Context(), append(records, []byte("noise")))
+		if err != nil || receipt.Count != 4 || len(receipt.Aside) > 1 {
+			t.Fatalf("%+v, %v", receipt, err)
+		}
+	}
+	waiting := 0
+	for _, err := range y.Merchant.Trades(t.Context(), merchant.Waiting) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting++
+	}
+	if waiting != 3 {
+		t.Errorf("%d trades of three rides brought twice", waiting)
+	}
+}
+
+// Each way to be wrong has its answer, and nothing is taken.
+func TestRefusals(t *testing.T) {
+	y := newYard(t)
+	good := y.records(1)[0]
+	frame := append([]byte{byte(len(good) >> 8), byte(len(good))}, good...)
+	cases := []struct {
+		name, token string
+		body        []byte
+		status      int
+		says        string
+	}{
+		{"no token", "", frame, http.StatusUnauthorized, "upload_token"},
+		{"another token", "a token of another merchant", frame, http.StatusUnauthorized, "upload_token"},
+		{"nothing", token, nil, http.StatusBadRequest, "whole frames"},
+		{"cut off", token, frame[:len(frame)-1], http.StatusBadRequest, "whole frames"},
+		{"a frame of nothing", token, append(bytes.Clone(frame), 0, 0), http.StatusBadRequest, "whole frames"},
+		{"too many", token, bytes.Repeat([]byte{0, 1, 'x'}, 501), http.StatusBadRequest, "more than 500"},
+		{"endless", token, bytes.Repeat([]byte{0x10, 0}, 4<<20), http.StatusBadRequest, "more than 500"},
+	}
+	for _, c := range cases {
+		request, err := http.NewRequest(http.MethodPost, y.server.URL+depot.RecordsPath, bytes.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+c.token)
+		response, err := y.server.Client().Do(request)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		said, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode != c.status || !strings.Contains(string(said), c.says) {
+			t.Errorf("%s: %s: %s", c.name, response.Status, said)
+		}
+	}
+	for trade, err := range y.Merchant.Trades(t.Context(), merchant.Waiting) {
+		t.Errorf("taken all the same: %v, %v", trade.OutTradeNo, err)
+	}
+	if _, err := depot.New(depot.Config{Token: "short"}); err == nil {
+		t.Error("a short token is taken")
+	}
+}
+
+func TestOffset(t *testing.T) {
+	y := newYard(t)
+	y.client.Now = func() time.Time { return y.Now().Add(-90 * time.Second) }
+	if offset, uncertainty, err := y.client.Offset(t.Context()); err != nil || offset != 90*time.Second || uncertainty != 0 {
+		t.Errorf("%s ± %s, %v", offset, uncertainty, err)
+	}
+}
