@@ -2,7 +2,7 @@
 // why a key, a signature or a digest was refused.
 //
 // Document 1 names two algorithms, ECDSA256 on secp256k1 for the institution and ECDSA192 on
-// secp192k1 for the user (document 1 §6.3). Each has its own package below this one; both return
+// secp192k1 for the user (document 1 §6.3.1, §8). Each has its own package below this one; both return
 // *Error, whose Reason is a value that errors.Is understands:
 //
 //	if _, err := secp192k1.ParsePublicKey(b); errors.Is(err, curve.ReasonOffCurve) { ... }

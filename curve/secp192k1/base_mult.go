@@ -106,15 +106,18 @@ func (p *projective) baseMult(k *secretScalar) {
 func (z *affine) lookup(row *[signRowLen]affine, t uint64) {
 	negative := 1 ^ t>>(signWindow-1)
 	index := (t ^ -negative) & (signRowLen - 1)
-	*z = affine{}
+	var x0, x1, x2, y0, y1, y2 uint64
 	for i := range row {
-		mask := ((index ^ uint64(i)) - 1) >> 63
-		mask = -mask
-		for j := range limbCount {
-			z.x[j] |= row[i].x[j] & mask
-			z.y[j] |= row[i].y[j] & mask
-		}
+		entry := &row[i]
+		mask := -(((index ^ uint64(i)) - 1) >> 63) // all ones for i = index
+		x0 |= entry.x[0] & mask
+		x1 |= entry.x[1] & mask
+		x2 |= entry.x[2] & mask
+		y0 |= entry.y[0] & mask
+		y1 |= entry.y[1] & mask
+		y2 |= entry.y[2] & mask
 	}
+	*z = affine{fe{x0, x1, x2}, fe{y0, y1, y2}}
 	var negated fe
 	negated.neg(&z.y)
 	z.y.selectIf(&negated, negative)

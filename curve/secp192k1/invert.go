@@ -137,67 +137,242 @@ func divSteps62(eta int64, f, g uint64, t *matrix) int64 {
 	return eta
 }
 
-// sum128 is a signed accumulator of 128 bits.
-type sum128 struct {
-	hi int64
-	lo uint64
-}
-
-// addProduct adds a·b.
-func (s *sum128) addProduct(a, b int64) {
-	hi, lo := bits.Mul64(uint64(a), uint64(b))
-	hi -= uint64(a>>63&b) + uint64(b>>63&a)
-	var carry uint64
-	s.lo, carry = bits.Add64(s.lo, lo, 0)
-	s.hi += int64(hi + carry)
-}
-
-// shift62 divides by 2^62, rounding down.
-func (s *sum128) shift62() {
-	s.lo = s.lo>>62 | uint64(s.hi)<<2
-	s.hi >>= 62
-}
-
 // updateFG sets (f, g) = t·(f, g) / 2^62, which is exact.
 func updateFG(f, g *signed62, t *matrix) {
-	var cf, cg sum128
-	for i := range f {
-		fi, gi := f[i], g[i]
-		cf.addProduct(t.u, fi)
-		cf.addProduct(t.v, gi)
-		cg.addProduct(t.q, fi)
-		cg.addProduct(t.r, gi)
-		if i > 0 {
-			f[i-1], g[i-1] = int64(cf.lo&mask62), int64(cg.lo&mask62)
-		}
-		cf.shift62()
-		cg.shift62()
-	}
-	f[count62-1], g[count62-1] = int64(cf.lo), int64(cg.lo)
+	u, uSign := uint64(t.u), uint64(t.u>>63)
+	v, vSign := uint64(t.v), uint64(t.v>>63)
+	q, qSign := uint64(t.q), uint64(t.q>>63)
+	r, rSign := uint64(t.r), uint64(t.r>>63)
+	f1, g2 := uint64(f[0]), uint64(g[0])
+	h3, l4 := bits.Mul64(u, f1)
+	h3 -= f1 & uSign
+	h5, l6 := bits.Mul64(v, g2)
+	h5 -= g2 & vSign
+	l7, k8 := bits.Add64(l4, l6, 0)
+	h9, _ := bits.Add64(h3, h5, k8)
+	h10, l11 := bits.Mul64(q, f1)
+	h10 -= f1 & qSign
+	h12, l13 := bits.Mul64(r, g2)
+	h12 -= g2 & rSign
+	l14, k15 := bits.Add64(l11, l13, 0)
+	h16, _ := bits.Add64(h10, h12, k15)
+	l17 := l7>>62 | h9<<2
+	h18 := uint64(int64(h9) >> 62)
+	l19 := l14>>62 | h16<<2
+	h20 := uint64(int64(h16) >> 62)
+	f21, g22 := uint64(f[1]), uint64(g[1])
+	h23, l24 := bits.Mul64(u, f21)
+	h23 -= f21 & uSign
+	l25, k26 := bits.Add64(l17, l24, 0)
+	h27, _ := bits.Add64(h18, h23, k26)
+	h28, l29 := bits.Mul64(v, g22)
+	h28 -= g22 & vSign
+	l30, k31 := bits.Add64(l25, l29, 0)
+	h32, _ := bits.Add64(h27, h28, k31)
+	h33, l34 := bits.Mul64(q, f21)
+	h33 -= f21 & qSign
+	l35, k36 := bits.Add64(l19, l34, 0)
+	h37, _ := bits.Add64(h20, h33, k36)
+	h38, l39 := bits.Mul64(r, g22)
+	h38 -= g22 & rSign
+	l40, k41 := bits.Add64(l35, l39, 0)
+	h42, _ := bits.Add64(h37, h38, k41)
+	f[0], g[0] = int64(l30&mask62), int64(l40&mask62)
+	l43 := l30>>62 | h32<<2
+	h44 := uint64(int64(h32) >> 62)
+	l45 := l40>>62 | h42<<2
+	h46 := uint64(int64(h42) >> 62)
+	f47, g48 := uint64(f[2]), uint64(g[2])
+	h49, l50 := bits.Mul64(u, f47)
+	h49 -= f47 & uSign
+	l51, k52 := bits.Add64(l43, l50, 0)
+	h53, _ := bits.Add64(h44, h49, k52)
+	h54, l55 := bits.Mul64(v, g48)
+	h54 -= g48 & vSign
+	l56, k57 := bits.Add64(l51, l55, 0)
+	h58, _ := bits.Add64(h53, h54, k57)
+	h59, l60 := bits.Mul64(q, f47)
+	h59 -= f47 & qSign
+	l61, k62 := bits.Add64(l45, l60, 0)
+	h63, _ := bits.Add64(h46, h59, k62)
+	h64, l65 := bits.Mul64(r, g48)
+	h64 -= g48 & rSign
+	l66, k67 := bits.Add64(l61, l65, 0)
+	h68, _ := bits.Add64(h63, h64, k67)
+	f[1], g[1] = int64(l56&mask62), int64(l66&mask62)
+	l69 := l56>>62 | h58<<2
+	h70 := uint64(int64(h58) >> 62)
+	l71 := l66>>62 | h68<<2
+	h72 := uint64(int64(h68) >> 62)
+	f73, g74 := uint64(f[3]), uint64(g[3])
+	aSign, bSign := uint64(f[3]>>63), uint64(g[3]>>63)
+	h75, l76 := bits.Mul64(u, f73)
+	h75 -= f73 & uSign
+	h75 -= u & aSign
+	l77, k78 := bits.Add64(l69, l76, 0)
+	h79, _ := bits.Add64(h70, h75, k78)
+	h80, l81 := bits.Mul64(v, g74)
+	h80 -= g74 & vSign
+	h80 -= v & bSign
+	l82, k83 := bits.Add64(l77, l81, 0)
+	h84, _ := bits.Add64(h79, h80, k83)
+	h85, l86 := bits.Mul64(q, f73)
+	h85 -= f73 & qSign
+	h85 -= q & aSign
+	l87, k88 := bits.Add64(l71, l86, 0)
+	h89, _ := bits.Add64(h72, h85, k88)
+	h90, l91 := bits.Mul64(r, g74)
+	h90 -= g74 & rSign
+	h90 -= r & bSign
+	l92, k93 := bits.Add64(l87, l91, 0)
+	h94, _ := bits.Add64(h89, h90, k93)
+	f[2], g[2] = int64(l82&mask62), int64(l92&mask62)
+	l95 := l82>>62 | h84<<2
+	h96 := uint64(int64(h84) >> 62)
+	l97 := l92>>62 | h94<<2
+	h98 := uint64(int64(h94) >> 62)
+	_, _ = h96, h98
+	f[3], g[3] = int64(l95), int64(l97)
 }
 
-// updateDE sets (d, e) = t·(d, e) / 2^62 mod m, keeping both in (-2m, m).
+// updateDE sets (d, e) = t·(d, e) / 2^62 mod m, keeping both in (-2m, m): md·m and me·m are added so
+// that the low 62 bits vanish.
 func (m *modulus) updateDE(d, e *signed62, t *matrix) {
 	signD, signE := d[count62-1]>>63, e[count62-1]>>63
 	md, me := t.u&signD+t.v&signE, t.q&signD+t.r&signE
 	md -= int64((m.inverse*uint64(t.u*d[0]+t.v*e[0]) + uint64(md)) & mask62)
 	me -= int64((m.inverse*uint64(t.q*d[0]+t.r*e[0]) + uint64(me)) & mask62)
-	var cd, ce sum128
-	for i := range d {
-		di, ei := d[i], e[i]
-		cd.addProduct(t.u, di)
-		cd.addProduct(t.v, ei)
-		cd.addProduct(m.m[i], md)
-		ce.addProduct(t.q, di)
-		ce.addProduct(t.r, ei)
-		ce.addProduct(m.m[i], me)
-		if i > 0 {
-			d[i-1], e[i-1] = int64(cd.lo&mask62), int64(ce.lo&mask62)
-		}
-		cd.shift62()
-		ce.shift62()
-	}
-	d[count62-1], e[count62-1] = int64(cd.lo), int64(ce.lo)
+	mdSign, meSign := uint64(md>>63), uint64(me>>63)
+	u, uSign := uint64(t.u), uint64(t.u>>63)
+	v, vSign := uint64(t.v), uint64(t.v>>63)
+	q, qSign := uint64(t.q), uint64(t.q>>63)
+	r, rSign := uint64(t.r), uint64(t.r>>63)
+	d1, e2 := uint64(d[0]), uint64(e[0])
+	h3, l4 := bits.Mul64(u, d1)
+	h3 -= d1 & uSign
+	h5, l6 := bits.Mul64(v, e2)
+	h5 -= e2 & vSign
+	l7, k8 := bits.Add64(l4, l6, 0)
+	h9, _ := bits.Add64(h3, h5, k8)
+	h10, l11 := bits.Mul64(q, d1)
+	h10 -= d1 & qSign
+	h12, l13 := bits.Mul64(r, e2)
+	h12 -= e2 & rSign
+	l14, k15 := bits.Add64(l11, l13, 0)
+	h16, _ := bits.Add64(h10, h12, k15)
+	m17 := uint64(m.m[0])
+	h18, l19 := bits.Mul64(uint64(md), m17)
+	h18 -= m17 & mdSign
+	l20, k21 := bits.Add64(l7, l19, 0)
+	h22, _ := bits.Add64(h9, h18, k21)
+	h23, l24 := bits.Mul64(uint64(me), m17)
+	h23 -= m17 & meSign
+	l25, k26 := bits.Add64(l14, l24, 0)
+	h27, _ := bits.Add64(h16, h23, k26)
+	l28 := l20>>62 | h22<<2
+	h29 := uint64(int64(h22) >> 62)
+	l30 := l25>>62 | h27<<2
+	h31 := uint64(int64(h27) >> 62)
+	d32, e33 := uint64(d[1]), uint64(e[1])
+	h34, l35 := bits.Mul64(u, d32)
+	h34 -= d32 & uSign
+	l36, k37 := bits.Add64(l28, l35, 0)
+	h38, _ := bits.Add64(h29, h34, k37)
+	h39, l40 := bits.Mul64(v, e33)
+	h39 -= e33 & vSign
+	l41, k42 := bits.Add64(l36, l40, 0)
+	h43, _ := bits.Add64(h38, h39, k42)
+	h44, l45 := bits.Mul64(q, d32)
+	h44 -= d32 & qSign
+	l46, k47 := bits.Add64(l30, l45, 0)
+	h48, _ := bits.Add64(h31, h44, k47)
+	h49, l50 := bits.Mul64(r, e33)
+	h49 -= e33 & rSign
+	l51, k52 := bits.Add64(l46, l50, 0)
+	h53, _ := bits.Add64(h48, h49, k52)
+	m54 := uint64(m.m[1])
+	h55, l56 := bits.Mul64(uint64(md), m54)
+	h55 -= m54 & mdSign
+	l57, k58 := bits.Add64(l41, l56, 0)
+	h59, _ := bits.Add64(h43, h55, k58)
+	h60, l61 := bits.Mul64(uint64(me), m54)
+	h60 -= m54 & meSign
+	l62, k63 := bits.Add64(l51, l61, 0)
+	h64, _ := bits.Add64(h53, h60, k63)
+	d[0], e[0] = int64(l57&mask62), int64(l62&mask62)
+	l65 := l57>>62 | h59<<2
+	h66 := uint64(int64(h59) >> 62)
+	l67 := l62>>62 | h64<<2
+	h68 := uint64(int64(h64) >> 62)
+	d69, e70 := uint64(d[2]), uint64(e[2])
+	h71, l72 := bits.Mul64(u, d69)
+	h71 -= d69 & uSign
+	l73, k74 := bits.Add64(l65, l72, 0)
+	h75, _ := bits.Add64(h66, h71, k74)
+	h76, l77 := bits.Mul64(v, e70)
+	h76 -= e70 & vSign
+	l78, k79 := bits.Add64(l73, l77, 0)
+	h80, _ := bits.Add64(h75, h76, k79)
+	h81, l82 := bits.Mul64(q, d69)
+	h81 -= d69 & qSign
+	l83, k84 := bits.Add64(l67, l82, 0)
+	h85, _ := bits.Add64(h68, h81, k84)
+	h86, l87 := bits.Mul64(r, e70)
+	h86 -= e70 & rSign
+	l88, k89 := bits.Add64(l83, l87, 0)
+	h90, _ := bits.Add64(h85, h86, k89)
+	m91 := uint64(m.m[2])
+	h92, l93 := bits.Mul64(uint64(md), m91)
+	h92 -= m91 & mdSign
+	l94, k95 := bits.Add64(l78, l93, 0)
+	h96, _ := bits.Add64(h80, h92, k95)
+	h97, l98 := bits.Mul64(uint64(me), m91)
+	h97 -= m91 & meSign
+	l99, k100 := bits.Add64(l88, l98, 0)
+	h101, _ := bits.Add64(h90, h97, k100)
+	d[1], e[1] = int64(l94&mask62), int64(l99&mask62)
+	l102 := l94>>62 | h96<<2
+	h103 := uint64(int64(h96) >> 62)
+	l104 := l99>>62 | h101<<2
+	h105 := uint64(int64(h101) >> 62)
+	d106, e107 := uint64(d[3]), uint64(e[3])
+	aSign, bSign := uint64(d[3]>>63), uint64(e[3]>>63)
+	h108, l109 := bits.Mul64(u, d106)
+	h108 -= d106 & uSign
+	h108 -= u & aSign
+	l110, k111 := bits.Add64(l102, l109, 0)
+	h112, _ := bits.Add64(h103, h108, k111)
+	h113, l114 := bits.Mul64(v, e107)
+	h113 -= e107 & vSign
+	h113 -= v & bSign
+	l115, k116 := bits.Add64(l110, l114, 0)
+	h117, _ := bits.Add64(h112, h113, k116)
+	h118, l119 := bits.Mul64(q, d106)
+	h118 -= d106 & qSign
+	h118 -= q & aSign
+	l120, k121 := bits.Add64(l104, l119, 0)
+	h122, _ := bits.Add64(h105, h118, k121)
+	h123, l124 := bits.Mul64(r, e107)
+	h123 -= e107 & rSign
+	h123 -= r & bSign
+	l125, k126 := bits.Add64(l120, l124, 0)
+	h127, _ := bits.Add64(h122, h123, k126)
+	m128 := uint64(m.m[3])
+	h129, l130 := bits.Mul64(uint64(md), m128)
+	h129 -= m128 & mdSign
+	l131, k132 := bits.Add64(l115, l130, 0)
+	h133, _ := bits.Add64(h117, h129, k132)
+	h134, l135 := bits.Mul64(uint64(me), m128)
+	h134 -= m128 & meSign
+	l136, k137 := bits.Add64(l125, l135, 0)
+	h138, _ := bits.Add64(h127, h134, k137)
+	d[2], e[2] = int64(l131&mask62), int64(l136&mask62)
+	l139 := l131>>62 | h133<<2
+	h140 := uint64(int64(h133) >> 62)
+	l141 := l136>>62 | h138<<2
+	h142 := uint64(int64(h138) >> 62)
+	_, _ = h140, h142
+	d[3], e[3] = int64(l139), int64(l141)
 }
 
 // normalize brings d from (-2m, m) to [0, m), negated if sign is -1.

@@ -49,6 +49,12 @@ func edgeValues() []*big.Int {
 		bit := new(big.Int).Lsh(one, i)
 		values = append(values, bit, new(big.Int).Sub(bit, one), new(big.Int).Sub(top, bit))
 	}
+	// The product of n - 2^i and n - 2^j is 2^(i+j), and just above 2^192 - n for the two in the middle: the
+	// last fold then has a carry, which chance never meets.
+	for _, i := range []uint{1, 2 * byteLen, 2*byteLen + 1, 5, 17, 33, 34, 63, 64, 100, 127, 128} {
+		bit := new(big.Int).Lsh(one, i)
+		values = append(values, new(big.Int).Sub(reference.P, bit), new(big.Int).Sub(reference.N, bit))
+	}
 	for i := uint(0); i < 8*byteLen; i += 64 {
 		values = append(values, new(big.Int).Lsh(new(big.Int).SetUint64(1<<64-1), i))
 	}
@@ -96,7 +102,6 @@ func TestFieldAgainstOracle(t *testing.T) {
 			t.Fatalf("%s(%x, %x) = %x, want %x", op, a, b, feCanonicalBig(got), want)
 		}
 	}
-	two := new(big.Int).ModInverse(big.NewInt(2), p)
 	valuePairs(seeded(t), func(a, b *big.Int) {
 		x, y := fe(fromBig(a)), fe(fromBig(b))
 		var z fe
@@ -110,15 +115,51 @@ func TestFieldAgainstOracle(t *testing.T) {
 		check("sub", a, b, &z, new(big.Int).Sub(a, b))
 		z.neg(&x)
 		check("neg", a, a, &z, new(big.Int).Neg(a))
-		z.half(&x)
-		check("half", a, a, &z, new(big.Int).Mul(a, two))
 		z.mulSmall(&x, 3*curveB)
 		check("mulSmall", a, a, &z, new(big.Int).Mul(a, big.NewInt(3*curveB)))
+		checkFused(check, a, b)
 		same := new(big.Int).Sub(a, b)
 		if x.equal(&y) != (same.Mod(same, p).Sign() == 0) {
 			t.Fatalf("equal(%x, %x) is wrong", a, b)
 		}
 	})
+}
+
+// checkFused tries the fused forms with the operands in every role that can make the result negative.
+func checkFused(check func(op string, a, b *big.Int, got *fe, want *big.Int), a, b *big.Int) {
+	x, y := fe(fromBig(a)), fe(fromBig(b))
+	var z fe
+	aa, ab, bb := new(big.Int).Mul(a, a), new(big.Int).Mul(a, b), new(big.Int).Mul(b, b)
+	minus := func(v *big.Int, minus ...*big.Int) *big.Int {
+		r := new(big.Int).Set(v)
+		for _, m := range minus {
+			r.Sub(r, m)
+		}
+		return r
+	}
+	z.squareThreeHalves(&x)
+	threeHalves := new(big.Int).ModInverse(big.NewInt(2), reference.P)
+	check("squareThreeHalves", a, a, &z, threeHalves.Mul(threeHalves, big.NewInt(3)).Mul(threeHalves, aa))
+	z.squareMinusOne(&x, &y)
+	check("squareMinusOne", a, b, &z, minus(aa, b))
+	z.squareMinusTwice(&x, &y)
+	check("squareMinusTwice", a, b, &z, minus(aa, b, b))
+	z.squareMinus(&x, &y, &x)
+	check("squareMinus", a, b, &z, minus(aa, b, a, a))
+	z.squareMinus(&x, &x, &y)
+	check("squareMinus", b, a, &z, minus(aa, a, b, b))
+	z.mulMinus(&x, &x, &y)
+	check("mulMinus", a, b, &z, minus(aa, b))
+	z.mulMinus(&x, &y, &x)
+	check("mulMinus", b, a, &z, minus(ab, a))
+	z.mulMinusSquare(&x, &x, &y)
+	check("mulMinusSquare", a, b, &z, minus(aa, bb))
+	z.mulMinusSquare(&x, &y, &x)
+	check("mulMinusSquare", b, a, &z, minus(ab, aa))
+	z.mulMinusMul(&x, &x, &y, &x)
+	check("mulMinusMul", a, b, &z, minus(aa, ab))
+	z.mulMinusMul(&x, &y, &y, &y)
+	check("mulMinusMul", b, a, &z, minus(ab, bb))
 }
 
 func TestFieldInverseAndRoot(t *testing.T) {
@@ -235,7 +276,7 @@ func checkWNAF(t *testing.T, h *half) {
 
 func TestSignAndVerifyAgainstOracle(t *testing.T) {
 	rng := seeded(t)
-	for i := range 80 {
+	for i := range 40 {
 		k, err := GenerateKey(rng)
 		if err != nil {
 			t.Fatal(err)
@@ -289,19 +330,28 @@ func verifyBothWays(t *testing.T, k *PublicKey, digest []byte, sig *Signature) {
 // TestExceptionalAdditions drives u1·G + u2·Q into P = Q, P = -Q and infinity.
 func TestExceptionalAdditions(t *testing.T) {
 	g := reference.Generator()
-	n := reference.N
+	small := []int64{0, 1, 2, 3, 15, 16, 17, -1, -2, -15}
+	fromG := smallMultiples(g, small)
 	for _, dk := range []int64{1, 2, 3, 5, 7, 31, -1, -2, -3, -31} {
-		d := new(big.Int).Mod(big.NewInt(dk), n)
-		q := parseOracleKey(t, reference.Mult(d, g))
-		for _, ku := range []int64{0, 1, 2, 3, 15, 16, 17, -1, -2, -15} {
-			for _, kv := range []int64{0, 1, 2, 3, 15, 16, 17, -1, -2, -15} {
-				u, v := new(big.Int).Mod(big.NewInt(ku), n), new(big.Int).Mod(big.NewInt(kv), n)
+		d := new(big.Int).Mod(big.NewInt(dk), reference.N)
+		point := reference.Mult(d, g)
+		q, fromQ := parseOracleKey(t, point), smallMultiples(point, small)
+		for i, ku := range small {
+			for j, kv := range small {
+				u, v := new(big.Int).Mod(big.NewInt(ku), reference.N), new(big.Int).Mod(big.NewInt(kv), reference.N)
 				var p jacobian
 				p.doubleScalarMult(&publicScalar{fromBig(u)}, &publicScalar{fromBig(v)}, &q.point)
-				checkPoint(t, &p, reference.Add(reference.Mult(u, g), reference.Mult(new(big.Int).Mod(new(big.Int).Mul(v, d), n), g)))
+				checkPoint(t, &p, reference.Add(fromG[i], fromQ[j]))
 			}
 		}
 	}
+}
+
+func smallMultiples(a oracle.Point, factors []int64) (out []oracle.Point) {
+	for _, k := range factors {
+		out = append(out, reference.Mult(new(big.Int).Mod(big.NewInt(k), reference.N), a))
+	}
+	return out
 }
 
 func parseOracleKey(t *testing.T, q oracle.Point) *PublicKey {

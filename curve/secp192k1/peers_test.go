@@ -4,6 +4,7 @@ package secp192k1
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"encoding/json"
 	"os"
 	"testing"
@@ -48,5 +49,36 @@ func TestSHA1PeerVectors(t *testing.T) {
 		if ours, _ := private.SignDER(digest); v.Valid && v.Maker == "noble" && !bytes.Equal(ours, der) {
 			t.Errorf("vector %d: noble's RFC 6979 signature differs from ours", i)
 		}
+	}
+}
+
+// TestVendorSamples verifies the signatures of the two ride codes that the vendor published with its
+// own sample program (the same codes as testdata/vectors, cut into signed bytes and signature).
+func TestVendorSamples(t *testing.T) {
+	b, err := os.ReadFile("testdata/vendor-samples.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var samples []struct{ Name, Public, Signed, DER string }
+	if err := json.Unmarshal(b, &samples); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		k, err := ParsePublicKey(unhex(t, s.Public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := unhex(t, s.Signed)
+		digest := sha1.Sum(signed)
+		if !k.VerifyDER(digest[:], unhex(t, s.DER)) {
+			t.Errorf("%s is refused", s.Name)
+		}
+		signed[0] ^= 1
+		if digest = sha1.Sum(signed); k.VerifyDER(digest[:], unhex(t, s.DER)) {
+			t.Errorf("%s with another byte is accepted", s.Name)
+		}
+	}
+	if len(samples) != 2 {
+		t.Errorf("%d samples", len(samples))
 	}
 }

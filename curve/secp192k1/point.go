@@ -55,19 +55,13 @@ func (p *jacobian) isInfinity() bool { return p.z == fe{} }
 // double sets p = 2q with 3 products and 4 squares. No point has y = 0, because n is odd.
 func (p *jacobian) double(q *jacobian) {
 	var l, s, t fe
-	p.z.mul(&q.y, &q.z)
-	l.square(&q.x)
-	t.half(&l)
-	l.add(&l, &t) // 3x²/2
+	l.squareThreeHalves(&q.x)
 	s.square(&q.y)
 	t.mul(&s, &q.x)
-	p.x.square(&l)
-	p.x.sub(&p.x, &t)
-	p.x.sub(&p.x, &t)
-	s.square(&s)
+	p.z.mul(&q.y, &q.z)
+	p.x.squareMinusTwice(&l, &t)
 	t.sub(&t, &p.x)
-	t.mul(&t, &l)
-	p.y.sub(&t, &s)
+	p.y.mulMinusSquare(&t, &l, &s)
 }
 
 // addAffine sets p = p + q, whatever the two are, with 8 products and 3 squares.
@@ -88,11 +82,9 @@ func (p *jacobian) addScaled(q *affine, scale, ratio *fe) {
 	}
 	var zz, h, r fe
 	zz.square(qz)
-	h.mul(&q.x, &zz)
-	h.sub(&h, &p.x)
 	r.mul(&q.y, qz)
-	r.mul(&r, &zz)
-	r.sub(&r, &p.y)
+	h.mulMinus(&q.x, &zz, &p.x)
+	r.mulMinus(&r, &zz, &p.y)
 	if h.isZero() {
 		p.addSameX(&r)
 		return
@@ -106,18 +98,13 @@ func (p *jacobian) addScaled(q *affine, scale, ratio *fe) {
 // finishAdd computes the sum from h = x2 - x1 and r = y2 - y1.
 func (p *jacobian) finishAdd(h, r *fe) {
 	var hh, hhh, v fe
-	p.z.mul(&p.z, h)
 	hh.square(h)
+	p.z.mul(&p.z, h)
 	hhh.mul(&hh, h)
 	v.mul(&hh, &p.x)
-	p.x.square(r)
-	p.x.sub(&p.x, &hhh)
-	p.x.sub(&p.x, &v)
-	p.x.sub(&p.x, &v)
+	p.x.squareMinus(r, &hhh, &v)
 	v.sub(&v, &p.x)
-	v.mul(&v, r)
-	hhh.mul(&hhh, &p.y)
-	p.y.sub(&v, &hhh)
+	p.y.mulMinusMul(&v, r, &hhh, &p.y)
 }
 
 // addSameX is the addition of a point with the same x: a doubling if the y agree, else infinity.

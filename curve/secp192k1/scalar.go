@@ -18,10 +18,13 @@ type publicScalar struct{ v limbs }
 // a publicScalar, so that the variable-time code cannot be handed a secret by mistake.
 type secretScalar struct{ v limbs }
 
-// order is n; orderC is 2^192 - n.
-var (
-	order  = limbs{0xf69466a74defd8d, 0xfffffffe26f2fc17, 0xffffffffffffffff}
-	orderC = limbs{0xf096b9958b210273, 0x1d90d03e8, 0x0}
+// order is n.
+var order = limbs{0xf69466a74defd8d, 0xfffffffe26f2fc17, 0xffffffffffffffff}
+
+// The limbs of 2^192 - n.
+const (
+	orderC0 = 0xf096b9958b210273
+	orderC1 = 0x1d90d03e8
 )
 
 // setBytes reads byteLen big-endian bytes; the value may be above n.
@@ -107,27 +110,27 @@ func (z *wide) mul(x, y *limbs) {
 	h11, l12 := bits.Mul64(x1, y6)
 	s13, k14 := bits.Add64(l10, h7, 0)
 	s15, k16 := bits.Add64(l12, h9, k14)
-	t17 := h11 + k16
+	t17, _ := bits.Add64(h11, 0, k16)
 	h18, l19 := bits.Mul64(x2, y4)
 	h20, l21 := bits.Mul64(x2, y5)
 	h22, l23 := bits.Mul64(x2, y6)
 	s24, k25 := bits.Add64(l21, h18, 0)
 	s26, k27 := bits.Add64(l23, h20, k25)
-	t28 := h22 + k27
+	t28, _ := bits.Add64(h22, 0, k27)
 	s29, k30 := bits.Add64(s13, l19, 0)
 	s31, k32 := bits.Add64(s15, s24, k30)
 	s33, k34 := bits.Add64(t17, s26, k32)
-	t35 := t28 + k34
+	t35, _ := bits.Add64(t28, 0, k34)
 	h36, l37 := bits.Mul64(x3, y4)
 	h38, l39 := bits.Mul64(x3, y5)
 	h40, l41 := bits.Mul64(x3, y6)
 	s42, k43 := bits.Add64(l39, h36, 0)
 	s44, k45 := bits.Add64(l41, h38, k43)
-	t46 := h40 + k45
+	t46, _ := bits.Add64(h40, 0, k45)
 	s47, k48 := bits.Add64(s31, l37, 0)
 	s49, k50 := bits.Add64(s33, s42, k48)
 	s51, k52 := bits.Add64(t35, s44, k50)
-	t53 := t46 + k52
+	t53, _ := bits.Add64(t46, 0, k52)
 	z[0] = l8
 	z[1] = s29
 	z[2] = s47
@@ -143,20 +146,64 @@ func (z *limbs) mul(x, y *limbs) {
 	z.reduce(&t)
 }
 
-// reduce sets z = t mod n. Every round replaces high·2^192 by high·orderC, which has about half the
-// bits, so that three rounds leave at most one carry.
+// reduce sets z = t mod n.
 func (z *limbs) reduce(t *wide) {
-	for range 3 {
-		high, low := limbs(t[limbCount:]), limbs(t[:limbCount])
-		t.mul(&high, &orderC)
-		var carry uint64
-		for i := range low {
-			t[i], carry = bits.Add64(t[i], low[i], carry)
-		}
-		for i := limbCount; i < len(t); i++ {
-			t[i], carry = bits.Add64(t[i], 0, carry)
-		}
-	}
-	low := limbs(t[:limbCount])
-	z.reduceOnce(&low, t[limbCount])
+	var low limbs
+	t1 := t[0]
+	t2 := t[1]
+	t3 := t[2]
+	t4 := t[3]
+	t5 := t[4]
+	t6 := t[5]
+	h7, l8 := bits.Mul64(t4, orderC0)
+	h9, l10 := bits.Mul64(t4, orderC1)
+	s11, k12 := bits.Add64(l10, h7, 0)
+	t13, _ := bits.Add64(h9, 0, k12)
+	h14, l15 := bits.Mul64(t5, orderC0)
+	h16, l17 := bits.Mul64(t5, orderC1)
+	s18, k19 := bits.Add64(l17, h14, 0)
+	t20, _ := bits.Add64(h16, 0, k19)
+	s21, k22 := bits.Add64(s11, l15, 0)
+	s23, k24 := bits.Add64(t13, s18, k22)
+	t25, _ := bits.Add64(t20, 0, k24)
+	h26, l27 := bits.Mul64(t6, orderC0)
+	h28, l29 := bits.Mul64(t6, orderC1)
+	s30, k31 := bits.Add64(l29, h26, 0)
+	t32, _ := bits.Add64(h28, 0, k31)
+	s33, k34 := bits.Add64(s23, l27, 0)
+	s35, k36 := bits.Add64(t25, s30, k34)
+	t37, _ := bits.Add64(t32, 0, k36)
+	s38, k39 := bits.Add64(l8, t1, 0)
+	s40, k41 := bits.Add64(s21, t2, k39)
+	s42, k43 := bits.Add64(s33, t3, k41)
+	s44, k45 := bits.Add64(s35, 0, k43)
+	s46, k47 := bits.Add64(t37, 0, k45)
+	_ = k47 // no carry: high·orderC + low fits
+	h48, l49 := bits.Mul64(s44, orderC0)
+	h50, l51 := bits.Mul64(s44, orderC1)
+	s52, k53 := bits.Add64(l51, h48, 0)
+	t54, _ := bits.Add64(h50, 0, k53)
+	h55, l56 := bits.Mul64(s46, orderC0)
+	h57, l58 := bits.Mul64(s46, orderC1)
+	s59, k60 := bits.Add64(l58, h55, 0)
+	t61, _ := bits.Add64(h57, 0, k60)
+	s62, k63 := bits.Add64(s52, l56, 0)
+	s64, k65 := bits.Add64(t54, s59, k63)
+	t66, _ := bits.Add64(t61, 0, k65)
+	s67, k68 := bits.Add64(l49, s38, 0)
+	s69, k70 := bits.Add64(s62, s40, k68)
+	s71, k72 := bits.Add64(s64, s42, k70)
+	s73, k74 := bits.Add64(t66, 0, k72)
+	_, _ = k74, s73 // the value is below 2^(64n+4)
+	h75, l76 := bits.Mul64(s73, orderC0)
+	h77, l78 := bits.Mul64(s73, orderC1)
+	s79, k80 := bits.Add64(l78, h75, 0)
+	t81, _ := bits.Add64(h77, 0, k80)
+	s82, k83 := bits.Add64(s67, l76, 0)
+	s84, k85 := bits.Add64(s69, s79, k83)
+	s86, k87 := bits.Add64(s71, t81, k85)
+	low[0] = s82
+	low[1] = s84
+	low[2] = s86
+	z.reduceOnce(&low, k87)
 }

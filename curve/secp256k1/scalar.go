@@ -18,10 +18,14 @@ type publicScalar struct{ v limbs }
 // a publicScalar, so that the variable-time code cannot be handed a secret by mistake.
 type secretScalar struct{ v limbs }
 
-// order is n; orderC is 2^256 - n.
-var (
-	order  = limbs{0xbfd25e8cd0364141, 0xbaaedce6af48a03b, 0xfffffffffffffffe, 0xffffffffffffffff}
-	orderC = limbs{0x402da1732fc9bebf, 0x4551231950b75fc4, 0x1, 0x0}
+// order is n.
+var order = limbs{0xbfd25e8cd0364141, 0xbaaedce6af48a03b, 0xfffffffffffffffe, 0xffffffffffffffff}
+
+// The limbs of 2^256 - n.
+const (
+	orderC0 = 0x402da1732fc9bebf
+	orderC1 = 0x4551231950b75fc4
+	orderC2 = 0x1
 )
 
 // setBytes reads byteLen big-endian bytes; the value may be above n.
@@ -111,7 +115,7 @@ func (z *wide) mul(x, y *limbs) {
 	s17, k18 := bits.Add64(l12, h9, 0)
 	s19, k20 := bits.Add64(l14, h11, k18)
 	s21, k22 := bits.Add64(l16, h13, k20)
-	t23 := h15 + k22
+	t23, _ := bits.Add64(h15, 0, k22)
 	h24, l25 := bits.Mul64(x2, y5)
 	h26, l27 := bits.Mul64(x2, y6)
 	h28, l29 := bits.Mul64(x2, y7)
@@ -119,12 +123,12 @@ func (z *wide) mul(x, y *limbs) {
 	s32, k33 := bits.Add64(l27, h24, 0)
 	s34, k35 := bits.Add64(l29, h26, k33)
 	s36, k37 := bits.Add64(l31, h28, k35)
-	t38 := h30 + k37
+	t38, _ := bits.Add64(h30, 0, k37)
 	s39, k40 := bits.Add64(s17, l25, 0)
 	s41, k42 := bits.Add64(s19, s32, k40)
 	s43, k44 := bits.Add64(s21, s34, k42)
 	s45, k46 := bits.Add64(t23, s36, k44)
-	t47 := t38 + k46
+	t47, _ := bits.Add64(t38, 0, k46)
 	h48, l49 := bits.Mul64(x3, y5)
 	h50, l51 := bits.Mul64(x3, y6)
 	h52, l53 := bits.Mul64(x3, y7)
@@ -132,12 +136,12 @@ func (z *wide) mul(x, y *limbs) {
 	s56, k57 := bits.Add64(l51, h48, 0)
 	s58, k59 := bits.Add64(l53, h50, k57)
 	s60, k61 := bits.Add64(l55, h52, k59)
-	t62 := h54 + k61
+	t62, _ := bits.Add64(h54, 0, k61)
 	s63, k64 := bits.Add64(s41, l49, 0)
 	s65, k66 := bits.Add64(s43, s56, k64)
 	s67, k68 := bits.Add64(s45, s58, k66)
 	s69, k70 := bits.Add64(t47, s60, k68)
-	t71 := t62 + k70
+	t71, _ := bits.Add64(t62, 0, k70)
 	h72, l73 := bits.Mul64(x4, y5)
 	h74, l75 := bits.Mul64(x4, y6)
 	h76, l77 := bits.Mul64(x4, y7)
@@ -145,12 +149,12 @@ func (z *wide) mul(x, y *limbs) {
 	s80, k81 := bits.Add64(l75, h72, 0)
 	s82, k83 := bits.Add64(l77, h74, k81)
 	s84, k85 := bits.Add64(l79, h76, k83)
-	t86 := h78 + k85
+	t86, _ := bits.Add64(h78, 0, k85)
 	s87, k88 := bits.Add64(s65, l73, 0)
 	s89, k90 := bits.Add64(s67, s80, k88)
 	s91, k92 := bits.Add64(s69, s82, k90)
 	s93, k94 := bits.Add64(t71, s84, k92)
-	t95 := t86 + k94
+	t95, _ := bits.Add64(t86, 0, k94)
 	z[0] = l10
 	z[1] = s39
 	z[2] = s63
@@ -168,20 +172,107 @@ func (z *limbs) mul(x, y *limbs) {
 	z.reduce(&t)
 }
 
-// reduce sets z = t mod n. Every round replaces high·2^256 by high·orderC, which has about half the
-// bits, so that three rounds leave at most one carry.
+// reduce sets z = t mod n.
 func (z *limbs) reduce(t *wide) {
-	for range 3 {
-		high, low := limbs(t[limbCount:]), limbs(t[:limbCount])
-		t.mul(&high, &orderC)
-		var carry uint64
-		for i := range low {
-			t[i], carry = bits.Add64(t[i], low[i], carry)
-		}
-		for i := limbCount; i < len(t); i++ {
-			t[i], carry = bits.Add64(t[i], 0, carry)
-		}
-	}
-	low := limbs(t[:limbCount])
-	z.reduceOnce(&low, t[limbCount])
+	var low limbs
+	t1 := t[0]
+	t2 := t[1]
+	t3 := t[2]
+	t4 := t[3]
+	t5 := t[4]
+	t6 := t[5]
+	t7 := t[6]
+	t8 := t[7]
+	h9, l10 := bits.Mul64(t5, orderC0)
+	h11, l12 := bits.Mul64(t5, orderC1)
+	h13, l14 := bits.Mul64(t5, orderC2)
+	s15, k16 := bits.Add64(l12, h9, 0)
+	s17, k18 := bits.Add64(l14, h11, k16)
+	t19, _ := bits.Add64(h13, 0, k18)
+	h20, l21 := bits.Mul64(t6, orderC0)
+	h22, l23 := bits.Mul64(t6, orderC1)
+	h24, l25 := bits.Mul64(t6, orderC2)
+	s26, k27 := bits.Add64(l23, h20, 0)
+	s28, k29 := bits.Add64(l25, h22, k27)
+	t30, _ := bits.Add64(h24, 0, k29)
+	s31, k32 := bits.Add64(s15, l21, 0)
+	s33, k34 := bits.Add64(s17, s26, k32)
+	s35, k36 := bits.Add64(t19, s28, k34)
+	t37, _ := bits.Add64(t30, 0, k36)
+	h38, l39 := bits.Mul64(t7, orderC0)
+	h40, l41 := bits.Mul64(t7, orderC1)
+	h42, l43 := bits.Mul64(t7, orderC2)
+	s44, k45 := bits.Add64(l41, h38, 0)
+	s46, k47 := bits.Add64(l43, h40, k45)
+	t48, _ := bits.Add64(h42, 0, k47)
+	s49, k50 := bits.Add64(s33, l39, 0)
+	s51, k52 := bits.Add64(s35, s44, k50)
+	s53, k54 := bits.Add64(t37, s46, k52)
+	t55, _ := bits.Add64(t48, 0, k54)
+	h56, l57 := bits.Mul64(t8, orderC0)
+	h58, l59 := bits.Mul64(t8, orderC1)
+	h60, l61 := bits.Mul64(t8, orderC2)
+	s62, k63 := bits.Add64(l59, h56, 0)
+	s64, k65 := bits.Add64(l61, h58, k63)
+	t66, _ := bits.Add64(h60, 0, k65)
+	s67, k68 := bits.Add64(s51, l57, 0)
+	s69, k70 := bits.Add64(s53, s62, k68)
+	s71, k72 := bits.Add64(t55, s64, k70)
+	t73, _ := bits.Add64(t66, 0, k72)
+	s74, k75 := bits.Add64(l10, t1, 0)
+	s76, k77 := bits.Add64(s31, t2, k75)
+	s78, k79 := bits.Add64(s49, t3, k77)
+	s80, k81 := bits.Add64(s67, t4, k79)
+	s82, k83 := bits.Add64(s69, 0, k81)
+	s84, k85 := bits.Add64(s71, 0, k83)
+	s86, k87 := bits.Add64(t73, 0, k85)
+	_ = k87 // no carry: high·orderC + low fits
+	h88, l89 := bits.Mul64(s82, orderC0)
+	h90, l91 := bits.Mul64(s82, orderC1)
+	h92, l93 := bits.Mul64(s82, orderC2)
+	s94, k95 := bits.Add64(l91, h88, 0)
+	s96, k97 := bits.Add64(l93, h90, k95)
+	t98, _ := bits.Add64(h92, 0, k97)
+	h99, l100 := bits.Mul64(s84, orderC0)
+	h101, l102 := bits.Mul64(s84, orderC1)
+	h103, l104 := bits.Mul64(s84, orderC2)
+	s105, k106 := bits.Add64(l102, h99, 0)
+	s107, k108 := bits.Add64(l104, h101, k106)
+	t109, _ := bits.Add64(h103, 0, k108)
+	s110, k111 := bits.Add64(s94, l100, 0)
+	s112, k113 := bits.Add64(s96, s105, k111)
+	s114, k115 := bits.Add64(t98, s107, k113)
+	t116, _ := bits.Add64(t109, 0, k115)
+	h117, l118 := bits.Mul64(s86, orderC0)
+	h119, l120 := bits.Mul64(s86, orderC1)
+	h121, l122 := bits.Mul64(s86, orderC2)
+	s123, k124 := bits.Add64(l120, h117, 0)
+	s125, k126 := bits.Add64(l122, h119, k124)
+	t127, _ := bits.Add64(h121, 0, k126)
+	s128, k129 := bits.Add64(s112, l118, 0)
+	s130, k131 := bits.Add64(s114, s123, k129)
+	s132, k133 := bits.Add64(t116, s125, k131)
+	t134, _ := bits.Add64(t127, 0, k133)
+	s135, k136 := bits.Add64(l89, s74, 0)
+	s137, k138 := bits.Add64(s110, s76, k136)
+	s139, k140 := bits.Add64(s128, s78, k138)
+	s141, k142 := bits.Add64(s130, s80, k140)
+	s143, k144 := bits.Add64(s132, 0, k142)
+	s145, k146 := bits.Add64(t134, 0, k144)
+	_, _ = k146, s145 // the value is below 2^(64n+4)
+	h147, l148 := bits.Mul64(s143, orderC0)
+	h149, l150 := bits.Mul64(s143, orderC1)
+	h151, l152 := bits.Mul64(s143, orderC2)
+	s153, k154 := bits.Add64(l150, h147, 0)
+	s155, k156 := bits.Add64(l152, h149, k154)
+	t157, _ := bits.Add64(h151, 0, k156)
+	s158, k159 := bits.Add64(s135, l148, 0)
+	s160, k161 := bits.Add64(s137, s153, k159)
+	s162, k163 := bits.Add64(s139, s155, k161)
+	s164, k165 := bits.Add64(s141, t157, k163)
+	low[0] = s158
+	low[1] = s160
+	low[2] = s162
+	low[3] = s164
+	z.reduceOnce(&low, k165)
 }

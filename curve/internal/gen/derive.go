@@ -207,7 +207,8 @@ func (c *derived) checkLattice() error {
 	}
 	for _, pair := range [][2]*big.Int{{c.A1, c.A2}, {c.B1, c.B2}} {
 		sum := new(big.Int).Add(new(big.Int).Abs(pair[0]), new(big.Int).Abs(pair[1]))
-		sum.Rsh(sum, 1).Add(sum, big.NewInt(2))
+		rounding := new(big.Int).Rsh(sum, 60) // the quotients are exact to 2^-60
+		sum.Rsh(sum, 1).Add(sum, rounding).Add(sum, big.NewInt(1))
 		c.HalfBits = max(c.HalfBits, sum.BitLen())
 	}
 	return nil

@@ -1,4 +1,4 @@
-// Command gen writes the two curve packages from one set of templates, so that they cannot drift apart.
+// Command gen (代码生成) writes the two curve packages from one set of templates, so that they cannot drift apart.
 //
 // Everything a curve needs beyond its domain parameters (endomorphism, lattice, reduction constants,
 // addition chain of the square root) is derived here from p, n, b and G and checked while deriving; no

@@ -53,24 +53,38 @@ func (c *derived) render(file string) ([]byte, error) {
 
 func (c *derived) functions() template.FuncMap {
 	return template.FuncMap{
-		"mul":             func() string { return emitMul(c.N) },
-		"square":          func() string { return emitSquare(c.N) },
-		"add":             func() string { return emitAdd(c.N) },
-		"sub":             func() string { return emitSub(c.N) },
-		"mulSmall":        func() string { return emitMulSmall(c.N) },
-		"wideMul":         func() string { return emitWideMul(c.N) },
-		"limbs":           func(v *big.Int) string { return hexLimbs(v, 64, c.N) },
-		"limbs62":         func(v *big.Int) string { return hexLimbs(v, 62, c.L62) },
-		"hex":             func(v *big.Int) string { return fmt.Sprintf("%#x", v) },
-		"neg":             func(v *big.Int) *big.Int { return new(big.Int).Neg(v) },
-		"modOrder":        func(v *big.Int) *big.Int { return new(big.Int).Mod(v, c.Order) },
-		"half":            func(v *big.Int) *big.Int { return new(big.Int).Rsh(v, 1) },
-		"quotient":        c.quotient,
-		"title":           func() string { return strings.ToUpper(c.Name[:1]) + c.Name[1:] },
-		"curveOID":        func() int { return map[string]int{"secp192k1": 31, "secp256k1": 10}[c.Name] },
-		"wycheproofFiles": func() int { return map[string]int{"secp192k1": 2, "secp256k1": 11}[c.Name] },
-		"inv62":           inverse62,
-		"sqrt":            c.sqrtChain,
+		"mul":               func() string { return emitMul(c.N) },
+		"square":            func() string { return emitSquare(c.N) },
+		"add":               func() string { return emitAdd(c.N) },
+		"sub":               func() string { return emitSub(c.N) },
+		"squareThreeHalves": func() string { return emitSquareThreeHalves(c.N) },
+		"squareMinus":       func() string { return emitSquareMinus(c.N) },
+		"squareMinusOne":    func() string { return emitSquareMinusOne(c.N) },
+		"squareTimes":       func() string { return emitSquareTimes(c.N) },
+		"reduceWide":        func() string { return emitReduceWide(c.N) },
+		"orderCLimbs":       func() string { return constantLimbs("orderC", c.OrderC, c.N/2+1) },
+		"applyFG":           func() string { return emitApply("f", "g", c.L62, false) },
+		"applyDE":           func() string { return emitApply("d", "e", c.L62, true) },
+		"lookup":            func() string { return emitLookup(c.N) },
+		"squareMinusTwice":  func() string { return emitSquareMinusTwice(c.N) },
+		"mulMinus":          func() string { return emitMulMinus(c.N) },
+		"mulMinusSquare":    func() string { return emitMulMinusSquare(c.N) },
+		"mulMinusMul":       func() string { return emitMulMinusMul(c.N) },
+		"primeLimbs":        func() string { return constantLimbs("prime", c.P, c.N) },
+		"mulSmall":          func() string { return emitMulSmall(c.N) },
+		"wideMul":           func() string { return emitWideMul(c.N) },
+		"limbs":             func(v *big.Int) string { return hexLimbs(v, 64, c.N) },
+		"limbs62":           func(v *big.Int) string { return hexLimbs(v, 62, c.L62) },
+		"hex":               func(v *big.Int) string { return fmt.Sprintf("%#x", v) },
+		"neg":               func(v *big.Int) *big.Int { return new(big.Int).Neg(v) },
+		"modOrder":          func(v *big.Int) *big.Int { return new(big.Int).Mod(v, c.Order) },
+		"half":              func(v *big.Int) *big.Int { return new(big.Int).Rsh(v, 1) },
+		"quotient":          c.quotient,
+		"title":             func() string { return strings.ToUpper(c.Name[:1]) + c.Name[1:] },
+		"curveOID":          func() int { return map[string]int{"secp192k1": 31, "secp256k1": 10}[c.Name] },
+		"wycheproofFiles":   func() int { return map[string]int{"secp192k1": 2, "secp256k1": 11}[c.Name] },
+		"inv62":             inverse62,
+		"sqrt":              c.sqrtChain,
 	}
 }
 
@@ -86,6 +100,15 @@ func hexLimbs(v *big.Int, size, count int) string {
 		out = append(out, fmt.Sprintf("%#x", limb.And(limb, mask)))
 	}
 	return strings.Join(out, ", ")
+}
+
+// constantLimbs declares name0, name1, ... for the limbs of v.
+func constantLimbs(name string, v *big.Int, count int) string {
+	var b strings.Builder
+	for i, limb := range strings.Split(hexLimbs(v, 64, count), ", ") {
+		fmt.Fprintf(&b, "\t%s%d = %s\n", name, i, limb)
+	}
+	return b.String()
 }
 
 // inverse62 returns v^-1 mod 2^62.
