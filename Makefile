@@ -9,7 +9,7 @@ TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode
 
 NODE_TESTS := edge/gateway/testdata/node
 
-.PHONY: test tools vet unit foreign fuzz bench bench-peers demo generate
+.PHONY: test tools vet unit foreign fuzz bench bench-peers dudect demo generate
 
 test: tools vet unit foreign
 
@@ -30,9 +30,9 @@ unit:
 
 # The curves on the other processors that terminals have, under emulation.
 foreign:
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec qemu-aarch64 ./curve/...
-	GOARCH=arm CGO_ENABLED=0 $(GO) test -short -exec qemu-arm ./curve/...
-	GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./curve/...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -exec qemu-aarch64 ./curve/...
+	GOARCH=arm CGO_ENABLED=0 $(GO) test -exec qemu-arm ./curve/...
+	GOARCH=386 CGO_ENABLED=0 $(GO) test ./curve/...
 
 # Each fuzz target for a while: make fuzz FUZZTIME=5m
 FUZZTIME ?= 20s
@@ -41,6 +41,19 @@ fuzz:
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep ^Fuzz); do \
 	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; done
+
+# Ours beside OpenSSL and libsecp256k1, in one interleaved run.
+bench-peers:
+	@for header in openssl/ec.h secp256k1.h; do echo "#include <$$header>" | gcc -E - >/dev/null 2>&1 || missing=1; done; \
+	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libssl-dev libsecp256k1-dev; }
+	$(GO) run -tags peers ./tools/bench-peers -rounds 21
+
+# Whether signing takes a time that depends on its secrets: a million samples a class, some minutes.
+dudect:
+	$(GO) test -tags dudect -run TestDudect -timeout 0 -v ./curve/secp192k1 ./curve/secp256k1
+
+generate:
+	$(GO) generate ./curve/...
 
 bench:
 	$(GO) test -run '^$$' -bench 'Accept|Present|Update|Append' -benchmem ./role/... ./edge/... ./cmd/...

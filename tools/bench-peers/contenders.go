@@ -10,6 +10,7 @@ import "C"
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 
 	decred "github.com/decred/dcrd/dcrec/secp256k1/v4"
 	decredecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
@@ -34,6 +35,7 @@ const (
 
 	openssl192Verify = "OpenSSL secp192k1 verify, key decompressed"
 	openssl192Sign   = "OpenSSL secp192k1 sign"
+	openssl256Verify = "OpenSSL secp256k1 verify, parsed key"
 	libsecpVerify    = "libsecp256k1 verify, parsed key"
 	libsecpParse     = "libsecp256k1 verify, key decompressed"
 	libsecpSign      = "libsecp256k1 sign"
@@ -49,10 +51,14 @@ func contenders() ([]*contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	if C.openssl_setup(0, &set192.c[0], caseCount) != 1 || C.libsecp_setup(&set256.c[0], caseCount) != 1 {
+	if C.openssl_setup(C.SECP192K1, &set192.c[0], caseCount) != 1 || C.openssl_setup(C.SECP256K1, &set256.c[0], caseCount) != 1 || C.libsecp_setup(&set256.c[0], caseCount) != 1 {
 		return nil, errors.New("a peer refuses a key")
 	}
-	return append(append(users, issuers...), peerContenders(set192, set256)...), nil
+	gates, err := gateContenders()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(users, issuers, gates, peerContenders(set192, set256)), nil
 }
 
 func peerContenders(a, b *cases) []*contender {
@@ -61,8 +67,9 @@ func peerContenders(a, b *cases) []*contender {
 		decredKeys[i], _ = decred.ParsePubKey(b.keys[i])
 	}
 	return []*contender{
-		{name: openssl192Verify, run: func(n int) int { return int(C.openssl_verify(&a.c[0], caseCount, C.int(n), 1)) }},
-		{name: openssl192Sign, run: func(n int) int { return int(C.openssl_sign(&a.c[0], caseCount, C.int(n))) }},
+		{name: openssl192Verify, run: func(n int) int { return int(C.openssl_verify(C.SECP192K1, &a.c[0], caseCount, C.int(n), 1)) }},
+		{name: openssl192Sign, run: func(n int) int { return int(C.openssl_sign(C.SECP192K1, &a.c[0], caseCount, C.int(n))) }},
+		{name: openssl256Verify, run: func(n int) int { return int(C.openssl_verify(C.SECP256K1, &b.c[0], caseCount, C.int(n), 0)) }},
 		{name: libsecpVerify, run: func(n int) int { return int(C.libsecp_verify(&b.c[0], caseCount, C.int(n), 0)) }},
 		{name: libsecpParse, run: func(n int) int { return int(C.libsecp_verify(&b.c[0], caseCount, C.int(n), 1)) }},
 		{name: libsecpSign, run: func(n int) int { return int(C.libsecp_sign(&b.c[0], caseCount, C.int(n))) }},

@@ -28,39 +28,48 @@ long long thread_cpu_nanosec(void) {
 
 const char *openssl_version(void) { return OpenSSL_version(OPENSSL_VERSION); }
 
-static EC_GROUP *group;
-static EC_POINT *point;
-static EC_KEY *scratch;
-static EC_KEY *keys[CASE_MAX];
-static BN_CTX *bn;
+/* OpenSSL's side of one curve. */
+static struct {
+	EC_GROUP *group;
+	EC_POINT *point;
+	EC_KEY *scratch;
+	EC_KEY *keys[CASE_MAX];
+	BN_CTX *bn;
+} curves[2];
 
 /* The keys carry both halves, so that one array serves signing and verifying without decompression. */
-int openssl_setup(int nid_secp256k1, const peer_case *cases, size_t cases_len) {
-	group = EC_GROUP_new_by_curve_name(nid_secp256k1 ? NID_secp256k1 : NID_secp192k1);
-	bn = BN_CTX_new();
-	point = EC_POINT_new(group);
-	scratch = EC_KEY_new();
+int openssl_setup(int curve, const peer_case *cases, size_t cases_len) {
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(curve == SECP256K1 ? NID_secp256k1 : NID_secp192k1);
+	BN_CTX *bn = BN_CTX_new();
+	EC_POINT *point = EC_POINT_new(group);
+	EC_KEY *scratch = EC_KEY_new();
 	EC_KEY_set_group(scratch, group);
 	for (size_t i = 0; i < cases_len; i++) {
 		BIGNUM *d = BN_bin2bn(cases[i].secret, (int)cases[i].secret_len, NULL);
-		keys[i] = EC_KEY_new();
-		EC_KEY_set_group(keys[i], group);
-		EC_KEY_set_private_key(keys[i], d);
+		EC_KEY *key = EC_KEY_new();
+		EC_KEY_set_group(key, group);
+		EC_KEY_set_private_key(key, d);
 		if (!EC_POINT_oct2point(group, point, cases[i].key, cases[i].key_len, bn)) return 0;
-		EC_KEY_set_public_key(keys[i], point);
+		EC_KEY_set_public_key(key, point);
 		BN_free(d);
+		curves[curve].keys[i] = key;
 	}
+	curves[curve].group = group;
+	curves[curve].bn = bn;
+	curves[curve].point = point;
+	curves[curve].scratch = scratch;
 	return 1;
 }
 
-int openssl_verify(const peer_case *cases, size_t cases_len, int count, int decompress) {
+int openssl_verify(int curve, const peer_case *cases, size_t cases_len, int count, int decompress) {
 	int good = 0;
+	EC_POINT *point = curves[curve].point;
 	for (int i = 0; i < count; i++) {
 		const peer_case *c = &cases[i % cases_len];
-		EC_KEY *key = keys[i % cases_len];
+		EC_KEY *key = curves[curve].keys[i % cases_len];
 		if (decompress) {
-			key = scratch;
-			if (!EC_POINT_oct2point(group, point, c->key, c->key_len, bn)) continue;
+			key = curves[curve].scratch;
+			if (!EC_POINT_oct2point(curves[curve].group, point, c->key, c->key_len, curves[curve].bn)) continue;
 			EC_KEY_set_public_key(key, point);
 		}
 		good += ECDSA_verify(0, c->digest, (int)c->digest_len, c->der, (int)c->der_len, key) == 1;
@@ -68,13 +77,13 @@ int openssl_verify(const peer_case *cases, size_t cases_len, int count, int deco
 	return good;
 }
 
-int openssl_sign(const peer_case *cases, size_t cases_len, int count) {
+int openssl_sign(int curve, const peer_case *cases, size_t cases_len, int count) {
 	int good = 0;
 	unsigned char sig[80];
 	unsigned int len;
 	for (int i = 0; i < count; i++) {
 		const peer_case *c = &cases[i % cases_len];
-		good += ECDSA_sign(0, c->digest, (int)c->digest_len, sig, &len, keys[i % cases_len]) == 1;
+		good += ECDSA_sign(0, c->digest, (int)c->digest_len, sig, &len, curves[curve].keys[i % cases_len]) == 1;
 	}
 	return good;
 }

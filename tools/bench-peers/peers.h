@@ -18,9 +18,11 @@ typedef struct {
 	size_t secret_len;
 } peer_case;
 
-int openssl_setup(int nid_secp256k1, const peer_case *cases, size_t cases_len);
-int openssl_verify(const peer_case *cases, size_t cases_len, int count, int decompress);
-int openssl_sign(const peer_case *cases, size_t cases_len, int count);
+enum { SECP192K1, SECP256K1 };
+
+int openssl_setup(int curve, const peer_case *cases, size_t cases_len);
+int openssl_verify(int curve, const peer_case *cases, size_t cases_len, int count, int decompress);
+int openssl_sign(int curve, const peer_case *cases, size_t cases_len, int count);
 int libsecp_setup(const peer_case *cases, size_t cases_len);
 int libsecp_verify(const peer_case *cases, size_t cases_len, int count, int parse_key);
 int libsecp_sign(const peer_case *cases, size_t cases_len, int count);
