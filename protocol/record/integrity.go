@@ -25,7 +25,7 @@ const (
 	// Either of the two can make it, so it convinces those two and nobody else.
 	HMACSHA256 Algorithm = "hmac-sha256"
 	// ECDSASHA256 is ECDSA on secp256k1 over SHA-256, r and s in 64 bytes. Only the terminal can make
-	// it: the one to use where a dispute may reach a third party.
+	// it, so that a dispute may reach a third party; Ed25519 is its successor.
 	ECDSASHA256 Algorithm = "ecdsa-secp256k1-sha256"
 )
 
@@ -156,9 +156,9 @@ func (s TerminalSigner) SignIntegrity(_ ridecode.UserID, message []byte) ([]byte
 	return signature.AppendFixed(nil), nil
 }
 
-// ParseIntegrity reads a terminal's registered key as text: "hmac-md5-user-id",
-// "hmac-sha256=HEX" or "ecdsa-secp256k1-sha256=HEX" (a compressed public key). Errors never repeat
-// the text, which holds a key.
+// ParseIntegrity reads a terminal's registered key as text: "ed25519=HEX" (a public key),
+// "ecdsa-secp256k1-sha256=HEX" (a compressed public key), "hmac-sha256=HEX" or "hmac-md5-user-id",
+// which has no key. Errors never repeat the text, which holds one.
 func ParseIntegrity(text string) (Integrity, error) {
 	name, keyHex, _ := strings.Cut(text, "=")
 	key, err := hex.DecodeString(keyHex)
@@ -168,8 +168,10 @@ func ParseIntegrity(text string) (Integrity, error) {
 	switch Algorithm(name) {
 	case LegacyHMACMD5:
 		return Legacy{}, nil
+	case Ed25519:
+		return orError(NewEd25519Key(key))
 	case HMACSHA256:
-		return NewSharedKey(key)
+		return orError(NewSharedKey(key))
 	case ECDSASHA256:
 		public, err := secp256k1.ParsePublicKey(key)
 		if err != nil {
@@ -177,6 +179,14 @@ func ParseIntegrity(text string) (Integrity, error) {
 		}
 		return TerminalKey{Public: public}, nil
 	}
-	return nil, fieldError("terminal key", clauseIntegrity, fmt.Sprintf("the algorithm is none of %s, %s=HEX, %s=HEX",
-		LegacyHMACMD5, HMACSHA256, ECDSASHA256))
+	return nil, fieldError("terminal key", clauseIntegrity, fmt.Sprintf("the algorithm is none of %s=HEX, %s=HEX, %s=HEX, %s",
+		Ed25519, ECDSASHA256, HMACSHA256, LegacyHMACMD5))
+}
+
+// orError gives no half-made key beside an error: a zero key in an interface is not nil.
+func orError(key Integrity, err error) (Integrity, error) {
+	if err != nil {
+		return nil, err
+	}
+	return key, nil
 }

@@ -41,13 +41,18 @@ func signers(t testing.TB) map[string]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signer, err := record.NewEd25519Signer(bytes.Repeat([]byte{9}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]struct {
 		sign  record.IntegritySigner
 		check record.Integrity
 	}{
-		"legacy": {record.Legacy{}, record.Legacy{}},
-		"shared": {shared, shared},
-		"ecdsa":  {record.TerminalSigner{Private: private}, record.TerminalKey{Public: private.PublicKey()}},
+		"legacy":  {record.Legacy{}, record.Legacy{}},
+		"shared":  {shared, shared},
+		"ed25519": {signer, signer.Key()},
+		"ecdsa":   {record.TerminalSigner{Private: private}, record.TerminalKey{Public: private.PublicKey()}},
 	}
 }
 
@@ -170,7 +175,13 @@ func TestTerminalInfo(t *testing.T) {
 	if read, err := record.ParseTerminalInfo([]byte(old)); err != nil || read.Kind != record.Single {
 		t.Errorf("a terminal of 2018: %+v, %v", read, err)
 	}
-	for _, bad := range []string{``, `{`, `[]`, `null`, `"x"`, `{"pos_id":"1"}`, `{"pos_id":1,"type":"SINGLE","subject":"","record_id":""}`,
+	linked := info
+	linked.Seq, linked.Prev = 7, record.Genesis("sh001")
+	if read, err := record.ParseTerminalInfo(linked.JSON()); err != nil || read != linked {
+		t.Errorf("%s became %+v, %v", linked.JSON(), read, err)
+	}
+	for _, bad := range []string{``, `{`, `[]`, `null`, `"x"`, `{"pos_id":"1"}`, `{"pos_id":null,"type":"SINGLE","subject":"","record_id":""}`,
+		`{"pos_id":1,"type":"SINGLE","subject":"","record_id":""}`,
 		`{"pos_id":"1","pos_id":"2","type":"SINGLE","subject":"","record_id":""}`,
 		`{"pos_id":"1","type":"SINGLE","subject":"","record_id":""}{}`,
 		`{"pos_id":"` + strings.Repeat("x", 257) + `","type":"SINGLE","subject":"","record_id":""}`,
@@ -181,7 +192,7 @@ func TestTerminalInfo(t *testing.T) {
 }
 
 func TestParseIntegrity(t *testing.T) {
-	for _, text := range []string{"hmac-md5-user-id", "hmac-sha256=00112233445566778899aabbccddeeff",
+	for _, text := range []string{"hmac-md5-user-id", "ed25519=" + rfcPublic, "hmac-sha256=00112233445566778899aabbccddeeff",
 		"ecdsa-secp256k1-sha256=0279BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798"} {
 		integrity, err := record.ParseIntegrity(text)
 		if err != nil || !strings.HasPrefix(text, string(integrity.Algorithm())) {
@@ -189,9 +200,13 @@ func TestParseIntegrity(t *testing.T) {
 		}
 	}
 	const secret = "00112233445566778899aabbccddee"
-	for _, text := range []string{"", "md5", "hmac-sha256=" + secret, "hmac-sha256=xyz", "ecdsa-secp256k1-sha256=00"} {
-		_, err := record.ParseIntegrity(text)
+	for _, text := range []string{"", "md5", "hmac-sha256=" + secret, "hmac-sha256=xyz", "ecdsa-secp256k1-sha256=00", "ed25519=" + secret, "ed25519", "Ed25519=" + rfcPublic,
+		"ed25519=" + strings.Repeat("00", 32)} {
+		integrity, err := record.ParseIntegrity(text)
 		assertFormError(t, err)
+		if integrity != nil {
+			t.Errorf("%s: a key beside the error", text)
+		}
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("the error tells the key: %v", err)
 		}
@@ -238,6 +253,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzParseTerminalInfo(f *testing.F) {
 	f.Add([]byte(`{"pos_id":"sh001","type":"SINGLE","subject":"bus192","record_id":"000001"}`))
+	f.Add(record.TerminalInfo{POSID: "1", Seq: 7, Prev: record.Genesis("1")}.JSON())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		info, err := record.ParseTerminalInfo(b)
 		if err != nil {

@@ -29,7 +29,13 @@ type TerminalInfo struct {
 	RecordID string // record_id: one tap
 	Line     string // line, ours: where there is one
 	Station  string // station, ours
+
+	Seq  uint64      // seq, ours: number in the terminal's record chain, from 1; 0 when there is no chain
+	Prev StatementID // prev, ours: the statement before this one, or Genesis; see Chain
 }
+
+// HasChain tells whether the record is a link of its terminal's chain.
+func (t TerminalInfo) HasChain() bool { return t.Seq != 0 }
 
 const clausePOSParam = "document 2 §4.1.4.6"
 
@@ -42,7 +48,7 @@ func ParseTerminalInfo(b []byte) (TerminalInfo, error) {
 	if len(b) > MaxSize {
 		return TerminalInfo{}, fieldError("pos_param", clausePOSParam, "longer than a record can be")
 	}
-	texts, err := readObject(b)
+	texts, _, err := readObject(b)
 	if err != nil {
 		return TerminalInfo{}, err
 	}
@@ -51,28 +57,33 @@ func ParseTerminalInfo(b []byte) (TerminalInfo, error) {
 			return TerminalInfo{}, fieldError("pos_param "+name, clausePOSParam, "missing, or not a text")
 		}
 	}
+	link, err := readLink(texts)
+	if err != nil {
+		return TerminalInfo{}, err
+	}
 	return TerminalInfo{
 		POSID: texts["pos_id"], Kind: Kind(texts["type"]), Subject: texts["subject"],
 		RecordID: texts["record_id"], Line: texts["line"], Station: texts["station"],
+		Seq: link.Seq, Prev: link.Prev,
 	}, nil
 }
 
-// readObject collects the members of one JSON object whose values are texts.
-func readObject(b []byte) (map[string]string, error) {
+// readObject collects the members of one JSON object whose values are texts, and the names of all.
+func readObject(b []byte) (texts map[string]string, seen map[string]bool, err error) {
 	if !json.Valid(b) {
-		return nil, fieldError("pos_param", clausePOSParam, "not JSON")
+		return nil, nil, fieldError("pos_param", clausePOSParam, "not JSON")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(b))
 	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
-		return nil, fieldError("pos_param", clausePOSParam, "not a JSON object")
+		return nil, nil, fieldError("pos_param", clausePOSParam, "not a JSON object")
 	}
-	texts, seen := map[string]string{}, map[string]bool{}
+	texts, seen = map[string]string{}, map[string]bool{}
 	for decoder.More() {
 		if err := readMember(decoder, texts, seen); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return texts, nil
+	return texts, seen, nil
 }
 
 func readMember(decoder *json.Decoder, texts map[string]string, seen map[string]bool) error {
@@ -90,7 +101,7 @@ func readMember(decoder *json.Decoder, texts map[string]string, seen map[string]
 		return fieldError("pos_param", clausePOSParam, "not JSON")
 	}
 	var text string
-	if json.Unmarshal(value, &text) != nil {
+	if value[0] != '"' || json.Unmarshal(value, &text) != nil { // null is no text, although Unmarshal takes it
 		return nil
 	}
 	if len(text) > maxTextSize {
@@ -100,7 +111,8 @@ func readMember(decoder *json.Decoder, texts map[string]string, seen map[string]
 	return nil
 }
 
-// JSON writes the pos_param, names in document 2's order, empty line and station left out.
+// JSON writes the pos_param, names in document 2's order, empty line and station left out; the two of
+// the chain last, where it has one.
 func (t TerminalInfo) JSON() []byte {
 	members := []struct{ name, value string }{
 		{"pos_id", t.POSID}, {"type", string(t.Kind)}, {"subject", t.Subject}, {"record_id", t.RecordID}}
@@ -117,6 +129,9 @@ func (t TerminalInfo) JSON() []byte {
 		out = form.AppendJSONString(out, member.name)
 		out = append(out, ':')
 		out = form.AppendJSONString(out, member.value)
+	}
+	if t.HasChain() {
+		out = Link{Seq: t.Seq, Prev: t.Prev}.appendMembers(out)
 	}
 	return append(out, '}')
 }

@@ -1,4 +1,9 @@
-// Package trust is what a reader of codes trusts (信任列表): the institution keys of key.query, 主密钥.
+// Package trust is what a reader of codes trusts (信任列表): the institution keys of key.query (主密钥), and
+// the trust bundle (信任包), one signed document with keys, card rules, deny list and clock policy.
+//
+// A bundle comes in through Parse, which gives an Unverified; Verify gives a Bundle and its Report, and
+// Succeeds and Staleness say whether it may replace the older one and whether it still holds. A Delta
+// leads from one bundle to the next.
 package trust
 
 import (
