@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests run, and the Debian package of each.
 TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
-         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user espeak-ng:espeak-ng aplay:alsa-utils
 
 NODE_TESTS := edge/gateway/testdata/node
 

@@ -27,7 +27,7 @@ var floors = []struct {
 	{"protocol", 1},
 	{"ledger", 2},
 	{"role", 3},
-	{"edge", 4},
+	{"edge", 4}, {"conformance", 4},
 	{"cmd", 5}, {"internal/testkit", 5}, {"tools", 5},
 }
 
@@ -49,6 +49,7 @@ var mayImport = []struct{ from, to, reason string }{
 var doors = map[string][]string{
 	"zombiezen.com/go/sqlite":         {"edge/store"},
 	"filippo.io/age":                  {"edge/hsm"},
+	"github.com/emmansun/gmsm":        {"protocol/carddata"},
 	"rsc.io/qr":                       {"edge/scan"},
 	"github.com/makiuchi-d/gozxing":   {"edge/scan"},
 	"golang.org/x/image":              {"edge/scan"},
@@ -56,6 +57,7 @@ var doors = map[string][]string{
 	"golang.org/x/text":               {"protocol/openapi", "edge/scan", "edge/gateway"},
 	"github.com/alecthomas/kong":      {"cmd/shuama"},
 	"github.com/decred/dcrd/dcrec":    {"curve/", "tools/"},
+	"github.com/beevik/ntp":           {"edge/depot"},
 	"pgregory.net/rapid":              {""},
 	"github.com/c2sp/wycheproof":      {"curve/"},
 	"github.com/rogpeppe/go-internal": {"cmd/shuama"},

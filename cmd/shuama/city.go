@@ -29,6 +29,9 @@ import (
 //	issuer.sealed    institution private keys
 //	platform.sealed  the open platform's RSA key
 //	platform.pub     its public half, for merchants
+//	authority.sealed the key that signs trust bundles
+//	authority.pub    its public half, for terminals
+//	trust/           the bundles, and what changed from one to the next
 //	shuama.db        the books
 type city struct {
 	dir      string
@@ -38,6 +41,7 @@ type city struct {
 type citySettings struct {
 	Institution string        `json:"institution"` // 机构编码, 8 hex digits
 	Apps        []appSettings `json:"apps"`
+	Trust       trustSettings `json:"trust"`
 }
 
 type appSettings struct {

@@ -201,10 +201,7 @@ func (s *story) board(rider ridecode.UserID, gate, what string) error {
 	return nil
 }
 
-func (s *story) tap(gate string, code []byte) terminal.Acceptance {
-	g := s.gates[gate]
-	return g.Accept(code, terminal.Tap{POSParam: g.posParam(s.now()), AmountFen: g.fareFen}, s.now())
-}
+func (s *story) tap(gate string, code []byte) terminal.Acceptance { return s.gates[gate].tap(code) }
 
 // refuse tries what one would try.
 func (s *story) refuse() error {
@@ -244,12 +241,11 @@ func (s *story) refuse() error {
 }
 
 func (s *story) attempt(what string, code []byte, change func(*gateRun)) error {
-	gate, before := s.gates["bus"], *s.gates["bus"]
+	gate := s.gates["bus"]
+	settings, fareFen := gate.settings, gate.fareFen
 	if change != nil {
 		change(gate)
-		if err := s.configure(gate); err != nil {
-			return err
-		}
+		gate.configure()
 		s.passed += time.Second
 		var err error
 		if code, err = s.phones[ming].Present(s.now()); err != nil {
@@ -261,16 +257,9 @@ func (s *story) attempt(what string, code []byte, change func(*gateRun)) error {
 		return fmt.Errorf("the gate takes %s", what)
 	}
 	s.say("   %-32s %s (%d): %s\n", what+":", got.Verdict, got.Verdict, got.Trace.Reason())
-	*gate = before
-	return s.configure(gate)
-}
-
-func (s *story) configure(gate *gateRun) error {
-	settings, err := (&terminalCommand{Dir: s.path("bus")}).terminalSettings(gate.settings)
-	if err == nil {
-		gate.Configure(settings)
-	}
-	return err
+	gate.settings, gate.fareFen = settings, fareFen
+	gate.configure()
+	return nil
 }
 
 // upload brings the journals to the merchant, one of them twice.

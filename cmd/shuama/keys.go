@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/hex"
@@ -9,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/shuama/shuama/curve/secp256k1"
 	"github.com/shuama/shuama/edge/hsm"
@@ -44,7 +47,7 @@ Examples:
 
 // Run makes the city.
 func (c *keysInitCommand) Run(w *world) error {
-	made := &city{dir: c.Dir, settings: citySettings{Institution: c.Institution, Apps: []appSettings{}}}
+	made := &city{dir: c.Dir, settings: citySettings{Institution: c.Institution, Apps: []appSettings{}, Trust: defaultTrust()}}
 	if code, err := hex.DecodeString(c.Institution); err != nil || len(code) != 4 {
 		return errors.New("--institution: not 8 hex digits (document 1 §6.3.2)")
 	}
@@ -58,10 +61,13 @@ func (c *keysInitCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(made.makeSlots(sealer), made.makePlatformKey(sealer)); err != nil {
+	if err := errors.Join(made.makeSlots(sealer), made.makePlatformKey(sealer), made.makeAuthority(sealer)); err != nil {
 		return err
 	}
 	if err := made.save(); err != nil {
+		return err
+	}
+	if _, err := made.publish(sealer, w.now().UTC().Truncate(time.Second)); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.stdout, "Made %s: %d institution keys and the platform's RSA key, sealed.\nNext: shuama keys app %s APP_ID --out merchant\n",
@@ -181,7 +187,10 @@ type keysTerminalCommand struct {
 	AppID     string `arg:"" help:"The app of the terminal's merchant." name:"app-id"`
 	POSID     string `arg:"" help:"The terminal's number (pos_id)." name:"pos-id"`
 	Out       string `help:"Make the terminal's folder here: its key sealed, and the key list." placeholder:"DIR" xor:"whose"`
-	Integrity string `help:"Register this instead: hmac-md5-user-id, or ecdsa-secp256k1-sha256=HEX with the terminal's public key." placeholder:"ALGORITHM[=HEX]" xor:"whose"`
+	Integrity string `help:"Register this instead: hmac-md5-user-id, or ed25519=HEX or ecdsa-secp256k1-sha256=HEX with the terminal's public key." placeholder:"ALGORITHM[=HEX]" xor:"whose"`
+	Merchant  string `help:"The merchant's folder: the terminal then brings its records to the depot by itself." placeholder:"DIR" type:"existingdir"`
+	DepotURL  string `help:"Where the merchant serves terminals." default:"http://127.0.0.1:8090"`
+	TrustURL  string `help:"Where the institution serves trust bundles." default:"http://127.0.0.1:8080"`
 	sealFlags
 }
 
@@ -191,6 +200,7 @@ func (keysTerminalCommand) Help() string {
 
 Examples:
   shuama keys terminal city 2021000000000001 bus-19-07 --out gate
+  shuama keys terminal city 2021000000000001 bus-19-08 --out gate8 --merchant merchant
   shuama keys terminal city 2021000000000001 old-01 --integrity hmac-md5-user-id`
 }
 
@@ -231,7 +241,7 @@ func (c *keysTerminalCommand) integrity(home *city) (string, error) {
 		return "", fmt.Errorf("--integrity: %w", err)
 	}
 	if integrity.Algorithm() == record.HMACSHA256 {
-		return "", errors.New("--integrity: a shared key would stand in city.json in the clear: use ecdsa-secp256k1-sha256 with the terminal's public key")
+		return "", errors.New("--integrity: a shared key would stand in city.json in the clear: use ed25519 with the terminal's public key")
 	}
 	return c.Integrity, nil
 }
@@ -245,20 +255,47 @@ func makeTerminalFolder(home *city, c *keysTerminalCommand) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	private, err := secp256k1.GenerateKey(rand.Reader)
+	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return "", err
 	}
-	if err := hsm.WriteSealed(filepath.Join(c.Out, "terminal.sealed"), sealer, []byte(hex.EncodeToString(private.Bytes()))); err != nil {
+	if err := hsm.WriteSealed(filepath.Join(c.Out, "terminal.sealed"), sealer, []byte(hex.EncodeToString(private.Seed()))); err != nil {
 		return "", err
 	}
-	list, err := os.ReadFile(home.path("keys.json"))
+	_, bundle, err := home.Newest(context.Background())
 	if err != nil {
 		return "", err
 	}
-	settings := gateSettings{POSID: c.POSID, CardTypes: []string{string(ridecode.PlainCardType)}}
-	err = errors.Join(replaceFile(filepath.Join(c.Out, "keys.json"), list, 0o644), writeJSON(filepath.Join(c.Out, "terminal.json"), settings))
-	return fmt.Sprintf("%s=%X", record.ECDSASHA256, private.PublicKey().Bytes()), err
+	for name, content := range map[string]func() ([]byte, error){
+		"trust.bundle":  func() ([]byte, error) { return bundle, nil },
+		"authority.pub": func() ([]byte, error) { return os.ReadFile(home.path("authority.pub")) },
+		"keys.json":     func() ([]byte, error) { return os.ReadFile(home.path("keys.json")) },
+	} {
+		b, err := content()
+		if err == nil {
+			err = replaceFile(filepath.Join(c.Out, name), b, 0o644)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%s=%X", record.Ed25519, []byte(public)), c.writeSettings()
+}
+
+// writeSettings makes terminal.json, with the merchant's depot where its folder is given.
+func (c *keysTerminalCommand) writeSettings() error {
+	settings := defaultGate(c.POSID)
+	if c.Merchant != "" {
+		token, err := os.ReadFile(filepath.Join(c.Merchant, depotToken))
+		if err != nil {
+			return err
+		}
+		settings.UploadURL, settings.TrustURL = c.DepotURL, c.TrustURL
+		if err := replaceFile(filepath.Join(c.Out, uploadToken), token, 0o600); err != nil {
+			return err
+		}
+	}
+	return writeJSON(filepath.Join(c.Out, "terminal.json"), settings)
 }
 
 type keysListCommand struct {

@@ -50,7 +50,8 @@ func TestDemo(t *testing.T) {
 // Every command explains itself with an example.
 func TestHelpHasExamples(t *testing.T) {
 	for _, command := range []string{"demo", "inspect", "keys init", "keys app", "keys terminal", "keys list", "account open", "account top-up",
-		"account audit", "serve", "wallet fetch", "wallet show", "terminal", "merchant collect", "merchant settle", "merchant list"} {
+		"account audit", "serve", "wallet fetch", "wallet show", "terminal", "merchant collect", "merchant settle", "merchant serve", "merchant gaps",
+		"merchant list", "trust deny", "trust allow", "trust publish", "trust show", "conformance"} {
 		var out bytes.Buffer
 		w := &world{context: context.Background(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: time.Now}
 		status := run(w, append(strings.Fields(command), "--help"))

@@ -23,6 +23,7 @@ type merchantCommand struct {
 	Collect merchantCollectCommand `cmd:"" help:"Take the records of terminals' journals in."`
 	Settle  merchantSettleCommand  `cmd:"" help:"Send trades until each has a final answer."`
 	Serve   merchantServeCommand   `cmd:"" help:"Take records from terminals over the network, and settle all the time."`
+	Gaps    merchantGapsCommand    `cmd:"" help:"Tell which records of which terminals are missing or doubled."`
 	List    merchantListCommand    `cmd:"" help:"List trades, open trips and what stands aside."`
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/shuama/shuama/edge/depot"
 	"github.com/shuama/shuama/edge/gateway"
 	"github.com/shuama/shuama/edge/hsm"
 	"github.com/shuama/shuama/protocol/openapi"
@@ -93,8 +94,15 @@ func (c *city) gateway(w *world, b *books, sealer hsm.Sealer) (http.Handler, err
 	if err != nil {
 		return nil, err
 	}
-	return gateway.New(gateway.Config{Apps: apps, Signer: signer, Payment: b, Now: w.now,
+	platform, err := gateway.New(gateway.Config{Apps: apps, Signer: signer, Payment: b, Now: w.now,
 		IssuerKeys: func() []trust.Key { return keys }, Logger: slog.New(slog.NewTextHandler(w.stderr, nil))})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", platform)
+	mux.Handle("GET "+depot.TrustPath, depot.NewTrust(c))
+	return mux, nil
 }
 
 func (c *city) apps() (*gateway.AppList, error) {

@@ -1,90 +1,99 @@
 package main
 
 import (
-	"bufio"
-	"encoding/hex"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
-	"github.com/shuama/shuama/edge/hsm"
+	"github.com/shuama/shuama/edge/depot"
 	"github.com/shuama/shuama/edge/journal"
-	"github.com/shuama/shuama/edge/scan"
+	"github.com/shuama/shuama/edge/prompt"
+	"github.com/shuama/shuama/edge/reader"
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
-	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/terminal"
 )
 
-// acceptanceKind marks acceptance records in a terminal's journal.
-const acceptanceKind journal.Kind = 1
+// What a terminal's journal holds.
+const (
+	acceptanceKind journal.Kind = 1 // acceptance records
+	refusalKind    journal.Kind = 2 // refused codes, as refusalDocument
+)
 
 // rememberedCodes bounds a terminal's memory: ten minutes at two hundred riders a second.
 const rememberedCodes = 120_000
 
-// gateSettings is terminal.json in a terminal's folder, beside terminal.sealed and keys.json.
-type gateSettings struct {
-	POSID         string   `json:"pos_id"`
-	Kind          string   `json:"type"`
-	Line          string   `json:"line"`
-	Station       string   `json:"station"`
-	Amount        string   `json:"amount"` // yuan; empty: not known yet
-	CardTypes     []string `json:"card_types"`
-	RecordVersion uint8    `json:"record_version"` // 0: 1
-}
-
 type terminalCommand struct {
-	Dir      string   `arg:"" help:"The terminal's folder: terminal.json, terminal.sealed, keys.json." type:"existingdir"`
-	Input    []string `arg:"" optional:"" help:"Picture files, or - for lines of hex or base64 on standard input (the default)." placeholder:"FILE|-"`
+	Dir      string   `arg:"" help:"The terminal's folder: terminal.json, terminal.sealed, trust.bundle." type:"existingdir"`
+	Input    []string `arg:"" optional:"" help:"Picture files, or - for standard input. Without any: the readers of terminal.json, or standard input." placeholder:"FILE|-"`
+	Framing  string   `help:"Standard input is lines of hex or base64, or framed: raw bytes with a two-byte length." enum:"lines,framed" default:"lines"`
 	Kind     string   `help:"SINGLE, ENTRY or EXIT." placeholder:"TYPE"`
 	Line     string   `help:"The line."`
 	Station  string   `help:"The station."`
 	Amount   string   `help:"The fare, in yuan; none at a metro entry."`
-	CardType []string `help:"A card type taken here; may be repeated."`
+	CardType []string `help:"A card type taken here, of those the trust bundle has; may be repeated."`
 	JSON     bool     `help:"Answer in JSON lines." name:"json"`
 	sealFlags
 }
 
 // Help shows how it is used.
 func (terminalCommand) Help() string {
-	return `Each accepted code is in DIR/gate.journal, synced, before SUCCESS is printed. Settings of terminal.json
-hold where no flag is given. Exit status: 0 all accepted, 1 some refused, 2 misuse.
+	return `Each accepted code is in DIR/gate.journal, synced, before SUCCESS is printed; refused ones are kept
+there too. With upload_url and trust_url in terminal.json, records are brought to the merchant and newer
+trust bundles fetched, whenever there is a network; the gate never waits for one.
+
+terminal.json also names readers ("serial:/dev/ttyS1:115200:raw", "keyboard:/dev/input/by-id/…",
+"folder:pictures"), voice ("zh", "en", "tone"), the hook that opens the gate, again_sec (how soon one rider
+may come again) and time servers. Flags stand over the file.
+
+Exit status: 0 all accepted, 1 some refused, 2 misuse.
 
 Examples:
   shuama wallet show phone --hex | shuama terminal gate --line 19 --amount 2.00
-  shuama terminal gate --line metro2 --station 人民广场 --kind ENTRY code.png`
+  shuama terminal gate --line metro2 --station 人民广场 --kind ENTRY code.png
+  shuama terminal gate --json < codes.txt`
 }
 
 // gateRun is a terminal at work.
 type gateRun struct {
 	*terminal.Terminal
+	dir      string
 	settings gateSettings
+	base     terminal.Settings // without what the trust bundle says
 	fareFen  money.Fen
 	journal  *journal.Journal
-	json     bool
-	refused  bool
+	trust    *gateTrust // nil: keys.json alone
+	clock    *gateClock
+	depot    *depot.Client // nil: none
+	issuer   *depot.Client // of trust bundles; nil: none
+	voice    *prompt.Voice // nil: none
+	hook     *prompt.Hook  // nil: none
+
+	answers sync.Mutex // one scan is judged and answered at a time
+	json    bool
+	refused bool
 }
 
-// Run reads codes until there are no more.
+// Run reads codes until there are no more, or until it is told to stop.
 func (c *terminalCommand) Run(w *world) (err error) {
 	gate, err := c.open(w)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, gate.journal.Close()) }()
-	inputs := c.Input
-	if len(inputs) == 0 {
-		inputs = []string{"-"}
+	defer func() { err = errors.Join(err, gate.Close()) }()
+	source, err := c.source(w, gate.settings)
+	if err != nil {
+		return err
 	}
-	for _, input := range inputs {
-		if err := gate.read(w, input); err != nil {
-			return err
-		}
+	stop := gate.work(w)
+	err = source.Run(w.context, func(scan reader.Scan) { gate.scan(w, scan) })
+	stop()
+	if err != nil {
+		return err
 	}
 	if gate.refused {
 		return refusal{}
@@ -93,91 +102,54 @@ func (c *terminalCommand) Run(w *world) (err error) {
 }
 
 func (c *terminalCommand) open(w *world) (*gateRun, error) {
-	gate := &gateRun{json: c.JSON}
+	gate := &gateRun{dir: c.Dir, json: c.JSON, settings: defaultGate("")}
 	if err := readJSON(filepath.Join(c.Dir, "terminal.json"), &gate.settings); err != nil {
 		return nil, err
 	}
 	c.override(&gate.settings)
-	if err := gate.checkSettings(); err != nil {
+	if err := c.prepare(w, gate); err != nil {
 		return nil, err
 	}
-	settings, err := c.terminalSettings(gate.settings)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if gate.journal, err = journal.Open(filepath.Join(c.Dir, "gate.journal")); err != nil {
 		return nil, err
 	}
 	if torn := gate.journal.TornBytes(); torn > 0 {
-		fmt.Fprintf(w.stderr, "shuama: cut %d bytes off the journal: a record that a power cut interrupted and no rider was let through with\n", torn)
+		w.tell(fmt.Sprintf("cut %d bytes off the journal: a record that a power cut interrupted and no rider was let through with", torn))
 	}
 	gate.Terminal = terminal.New(journalKeeper{gate.journal}, rememberedCodes)
-	gate.Configure(settings)
-	return gate, gate.recall(settings.Clock, w.now().UTC())
+	gate.configure()
+	if err := gate.recall(gate.base.Clock, gate.clock.now()); err != nil {
+		return nil, errors.Join(err, gate.Close())
+	}
+	return gate, nil
 }
 
-func (c *terminalCommand) override(settings *gateSettings) {
-	for _, flag := range []struct {
-		value  string
-		target *string
-	}{{c.Kind, &settings.Kind}, {c.Line, &settings.Line}, {c.Station, &settings.Station}, {c.Amount, &settings.Amount}} {
-		if flag.value != "" {
-			*flag.target = flag.value
-		}
+// tell says something to a terminal's keeper.
+func (w *world) tell(what string) { fmt.Fprintln(w.stderr, "shuama:", what) }
+
+// Close ends what the gate has started.
+func (g *gateRun) Close() error {
+	var err error
+	if g.voice != nil {
+		err = g.voice.Close()
 	}
-	if len(c.CardType) > 0 {
-		settings.CardTypes = c.CardType
-	}
-	if settings.Kind == "" {
-		settings.Kind = string(record.Single)
-	}
+	return errors.Join(err, g.journal.Close())
 }
 
-func (g *gateRun) checkSettings() (err error) {
-	switch record.Kind(g.settings.Kind) {
-	case record.Single, record.Entry, record.Exit:
-	default:
-		return errors.New("type: none of SINGLE, ENTRY, EXIT")
+// configure hands the terminal its settings, the trust bundle's over the file's.
+func (g *gateRun) configure() {
+	settings := g.base
+	if g.trust != nil {
+		g.trust.apply(&settings)
 	}
-	if g.settings.Amount != "" {
-		if g.fareFen, err = money.ParseYuan(g.settings.Amount); err != nil {
-			return fmt.Errorf("amount: %w", err)
-		}
+	if len(g.settings.CardTypes) > 0 { // what this line takes; the bundle is asked besides
+		settings.CardTypes = nil
 	}
-	return nil
-}
-
-func (c *terminalCommand) terminalSettings(gate gateSettings) (terminal.Settings, error) {
-	signer, err := c.signer()
-	if err != nil {
-		return terminal.Settings{}, err
-	}
-	ring, err := readKeyRing(filepath.Join(c.Dir, "keys.json"), trust.WindowFast)
-	if err != nil {
-		return terminal.Settings{}, err
-	}
-	settings := terminal.Settings{Keys: ring, Clock: ridecode.DefaultClock(), Signer: signer,
-		Version: record.Version(gate.RecordVersion), Software: "shuama"}
-	for _, cardType := range gate.CardTypes {
+	for _, cardType := range g.settings.CardTypes {
 		settings.CardTypes = append(settings.CardTypes, ridecode.CardType(cardType))
 	}
-	return settings, nil
-}
-
-func (c *terminalCommand) signer() (record.IntegritySigner, error) {
-	sealer, err := c.sealer(c.Dir)
-	if err != nil {
-		return nil, err
-	}
-	content, err := hsm.ReadSealed(filepath.Join(c.Dir, "terminal.sealed"), sealer)
-	if err != nil {
-		return nil, err
-	}
-	private, err := parsePrivate256(string(content))
-	if err != nil {
-		return nil, fmt.Errorf("terminal.sealed: %w", err)
-	}
-	return record.TerminalSigner{Private: private}, nil
+	g.Configure(settings)
 }
 
 // journalKeeper is the terminal's Journal on a synced file.
@@ -189,7 +161,7 @@ func (k journalKeeper) Keep(acceptance []byte) error {
 	return err
 }
 
-// recall reads back the codes that were accepted before a restart and still hold.
+// recall reads back what was accepted before a restart.
 func (g *gateRun) recall(clock ridecode.ClockPolicy, now time.Time) error {
 	return g.journal.Replay(0, func(entry journal.Entry) error {
 		if entry.Kind != acceptanceKind {
@@ -199,66 +171,28 @@ func (g *gateRun) recall(clock ridecode.ClockPolicy, now time.Time) error {
 	})
 }
 
-func (g *gateRun) read(w *world, input string) error {
-	if input != "-" {
-		return g.readPicture(w, input)
+// scan judges what a reader found, and answers it.
+func (g *gateRun) scan(w *world, scan reader.Scan) {
+	g.answers.Lock()
+	defer g.answers.Unlock()
+	if scan.Err != nil {
+		g.refused = true
+		w.tell(fmt.Sprintf("%s: %v", scan.Source, scan.Err))
+		g.answer(w, prompt.Unreadable(), "")
+		return
 	}
-	lines := bufio.NewReader(w.stdin)
-	for w.context.Err() == nil {
-		line, err := scan.ReadLine(lines)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		var code []byte
-		if err == nil {
-			code, _, err = scan.ParseText(line)
-		}
-		if err != nil {
-			g.unreadable(w, err)
-			continue
-		}
-		if err := g.tap(w, code); err != nil {
-			return err
-		}
-	}
-	return nil
+	g.tell(w, g.tap(scan.Payload))
 }
 
-func (g *gateRun) readPicture(w *world, path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	found, err := scan.DecodePicture(file)
-	if err != nil {
-		g.unreadable(w, fmt.Errorf("%s: %w", path, err))
-		return nil
-	}
-	for _, symbol := range found {
-		if err := g.tap(w, symbol.Payload); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unreadable is a scan that gave no bytes: the gate stays shut and goes on.
-func (g *gateRun) unreadable(w *world, err error) {
-	g.refused = true
-	fmt.Fprintln(w.stderr, "shuama:", err)
-}
-
-// tap offers a code to the terminal and tells the answer.
-func (g *gateRun) tap(w *world, code []byte) error {
-	now := w.now().UTC()
+// tap offers a code to the terminal, and keeps it where it is refused.
+func (g *gateRun) tap(code []byte) terminal.Acceptance {
+	now := g.clock.now()
 	got := g.Accept(code, terminal.Tap{POSParam: g.posParam(now), AmountFen: g.fareFen}, now)
-	g.refused = g.refused || got.Verdict != ridecode.Success
-	if g.json {
-		return writeTapJSON(w.stdout, got)
+	if got.Verdict != ridecode.Success {
+		g.refused = true
+		g.keepRefused(code, got, now)
 	}
-	_, err := fmt.Fprintln(w.stdout, tapText(got))
-	return err
+	return got
 }
 
 // posParam numbers the tap with the journal's next number: it is never used twice, restart or not.
@@ -275,33 +209,52 @@ func subjectOf(s gateSettings) string {
 	return s.Line + " " + s.Station
 }
 
-func tapText(got terminal.Acceptance) string {
-	if got.Verdict != ridecode.Success {
-		return fmt.Sprintf("%s (%d)  %s\n  %s", got.Verdict, got.Verdict, got.Trace.Reason(), adviceOf(got.Verdict))
+// How often a gate looks after itself.
+const (
+	trustEvery = 10 * time.Minute
+	clockEvery = 10 * time.Minute
+)
+
+// work starts what goes on beside the codes: uploads, trust bundles, the clock. The answer stops it,
+// after one last upload of what the last riders left.
+func (g *gateRun) work(w *world) (stop func()) {
+	ctx, cancel := context.WithCancel(w.context)
+	var wait sync.WaitGroup
+	if g.depot != nil {
+		wait.Go(func() { g.upload(ctx, w) })
 	}
-	grant := got.Code.Grant
-	return fmt.Sprintf("SUCCESS (1)  user %s, card %s %s; record of %d bytes is on disk", grant.UserID, grant.CardType, grant.CardNo.Mask(), len(got.Record))
+	if g.issuer != nil && g.trust != nil {
+		wait.Go(func() { every(ctx, trustEvery, func() { g.refreshTrust(ctx, w) }) })
+	}
+	if g.depot != nil || len(g.settings.TimeServers) > 0 {
+		wait.Go(func() { every(ctx, clockEvery, func() { g.measureClock(ctx, w) }) })
+	}
+	return func() { cancel(); wait.Wait() }
 }
 
-// tapJSON is one line of terminal --json.
-type tapJSON struct {
-	Verdict  string `json:"verdict"`
-	Number   int    `json:"verdict_number"`
-	Reason   string `json:"reason,omitempty"`
-	UserID   string `json:"user_id,omitempty"`
-	CardType string `json:"card_type,omitempty"`
-	CardNo   string `json:"card_no,omitempty"`
-	Record   string `json:"record,omitempty"`
+func every(ctx context.Context, interval time.Duration, do func()) {
+	for ctx.Err() == nil {
+		do()
+		pause(ctx, interval)
+	}
 }
 
-func writeTapJSON(out io.Writer, got terminal.Acceptance) error {
-	line := tapJSON{Verdict: got.Verdict.String(), Number: int(got.Verdict), Reason: got.Trace.Reason()}
-	if got.Code != nil {
-		grant := got.Code.Grant
-		line.UserID, line.CardType, line.CardNo = string(grant.UserID), string(grant.CardType), string(grant.CardNo)
-		line.Record = hex.EncodeToString(got.Record)
+func (g *gateRun) refreshTrust(ctx context.Context, w *world) {
+	changed, err := g.trust.refresh(ctx, g.issuer)
+	if err != nil && ctx.Err() == nil {
+		w.tell("trust: " + err.Error())
 	}
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(line)
+	if changed {
+		g.configure()
+		w.tell("trust: now works with bundle " + g.trust.current().Report().String())
+	}
+	if age := g.trust.current().Staleness(g.clock.now()); age.Alarm {
+		w.tell("trust: " + age.String())
+	}
+}
+
+func (g *gateRun) measureClock(ctx context.Context, w *world) {
+	if what := g.clock.measure(ctx, g.depot, g.settings.TimeServers); what != "" && ctx.Err() == nil {
+		w.tell(what)
+	}
 }

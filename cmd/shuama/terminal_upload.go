@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,24 @@ type uploader struct {
 	client  *depot.Client
 	cursor  string // path
 	acked   uint64 // number of the newest entry that need not be brought again
+}
+
+// upload brings records until the context ends, and what is left then in one last try.
+func (g *gateRun) upload(ctx context.Context, w *world) {
+	u, err := newUploader(g.journal, g.depot, filepath.Join(g.dir, "upload.cursor"))
+	if err != nil {
+		w.tell("upload: " + err.Error())
+		return
+	}
+	u.run(ctx, w.tell)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), uploadTimeout)
+	defer cancel()
+	for more := true; more; {
+		if more, err = u.once(last, w.tell); err != nil {
+			w.tell("upload: " + err.Error() + "; the records are in the journal, and are brought at the next start")
+			return
+		}
+	}
 }
 
 func newUploader(j *journal.Journal, client *depot.Client, cursor string) (*uploader, error) {

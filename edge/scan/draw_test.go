@@ -16,6 +16,8 @@ import (
 	"github.com/makiuchi-d/gozxing"
 	"pgregory.net/rapid"
 	"rsc.io/qr/coding"
+
+	"github.com/shuama/shuama/edge/scan/distort"
 )
 
 func mustQR(t testing.TB, payload []byte, level Level) *Symbol {
@@ -164,16 +166,17 @@ func TestPNGShape(t *testing.T) {
 	if size := picture.Bounds().Size(); size != image.Pt(wantPx, wantPx) {
 		t.Fatalf("size %v, want %d", size, wantPx)
 	}
+	brightness := distort.Gray(picture)
 	for i := range wantPx {
 		for k := range quietModules * 5 {
 			for _, at := range []image.Point{{i, k}, {k, i}, {i, wantPx - 1 - k}, {wantPx - 1 - k, i}} {
-				if brightnessAt(picture, at.X, at.Y) != 255 {
+				if brightness.GrayAt(at.X, at.Y).Y != 255 {
 					t.Fatalf("the margin is dark at %v", at)
 				}
 			}
 		}
 	}
-	if brightnessAt(picture, 20, 20) != 0 {
+	if brightness.GrayAt(20, 20).Y != 0 {
 		t.Error("the corner of the finder pattern is not dark")
 	}
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/makiuchi-d/gozxing/qrcode/decoder"
 	"golang.org/x/image/draw"
+
+	"github.com/shuama/shuama/edge/scan/distort"
 )
 
 func readCodewords(s *Symbol) ([]byte, error) {
@@ -33,36 +35,36 @@ func readCodewords(s *Symbol) ([]byte, error) {
 func TestDistortedPictures(t *testing.T) {
 	type change func(image.Image) image.Image
 	cases := map[string]change{
-		"inverted":                     inverted,
-		"shaded":                       shaded,
-		"faded 40%":                    func(p image.Image) image.Image { return faded(p, 0.4) },
-		"faded 15%":                    func(p image.Image) image.Image { return faded(p, 0.15) },
-		"moved":                        func(p image.Image) image.Image { return moved(p, 8) },
-		"noisy":                        func(p image.Image) image.Image { return noisy(p, 30, 1) },
-		"inverted, turned and blurred": func(p image.Image) image.Image { return inverted(blurred(rotated(p, 17), 1.5)) },
+		"inverted":                     func(p image.Image) image.Image { return distort.Invert(p) },
+		"shaded":                       func(p image.Image) image.Image { return distort.Shade(p) },
+		"faded 40%":                    func(p image.Image) image.Image { return distort.Fade(p, 0.4) },
+		"faded 15%":                    func(p image.Image) image.Image { return distort.Fade(p, 0.15) },
+		"moved":                        func(p image.Image) image.Image { return distort.Move(p, 8) },
+		"noisy":                        func(p image.Image) image.Image { return distort.Noise(p, 30, 1) },
+		"inverted, turned and blurred": func(p image.Image) image.Image { return distort.Invert(distort.Blur(distort.Turn(p, 17), 1.5)) },
 		"camera at 12 degrees": func(p image.Image) image.Image {
-			return noisy(blurred(tilted(rotated(p, 12), 0.85), 1.2), 8, 2)
+			return distort.Noise(distort.Blur(distort.Tilt(distort.Turn(p, 12), 0.85), 1.2), 8, 2)
 		},
 		"camera at 27 degrees": func(p image.Image) image.Image {
-			return noisy(blurred(tilted(rotated(p, 27), 0.75), 1.2), 8, 2)
+			return distort.Noise(distort.Blur(distort.Tilt(distort.Turn(p, 27), 0.75), 1.2), 8, 2)
 		},
 	}
 	for _, degrees := range []float64{0, 5, 10, 22, 33, 45, 90, 133, 180} {
-		cases[fmt.Sprintf("turned %v", degrees)] = func(p image.Image) image.Image { return rotated(p, degrees) }
+		cases[fmt.Sprintf("turned %v", degrees)] = func(p image.Image) image.Image { return distort.Turn(p, degrees) }
 	}
 	for _, sigma := range []float64{1, 2, 2.5, 3} {
-		cases[fmt.Sprintf("blurred %v", sigma)] = func(p image.Image) image.Image { return blurred(p, sigma) }
+		cases[fmt.Sprintf("blurred %v", sigma)] = func(p image.Image) image.Image { return distort.Blur(p, sigma) }
 	}
 	for _, factor := range []float64{0.34, 0.4, 0.5, 0.75, 2} {
-		cases[fmt.Sprintf("scaled %v", factor)] = func(p image.Image) image.Image { return scaled(p, factor, factor) }
+		cases[fmt.Sprintf("scaled %v", factor)] = func(p image.Image) image.Image { return distort.Scale(p, factor, factor) }
 	}
 	for _, share := range []float64{0.9, 0.8, 0.7, 0.6} {
-		cases[fmt.Sprintf("tilted %v", share)] = func(p image.Image) image.Image { return tilted(p, share) }
+		cases[fmt.Sprintf("tilted %v", share)] = func(p image.Image) image.Image { return distort.Tilt(p, share) }
 	}
 	all := payloads(7)
 	drawn := make([]image.Image, len(all))
 	for i, payload := range all {
-		drawn[i] = onField(qrencode(t, payload, L, 6), 720, 720)
+		drawn[i] = distort.OnField(qrencode(t, payload, L, 6), 720, 720)
 	}
 	for name, distort := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -78,14 +80,15 @@ func TestOtherLevelsAndSizes(t *testing.T) {
 	for level := L; level <= H; level++ {
 		for _, size := range []int{1, 20, 251, 332} {
 			payload := randomBytes(random, size)
-			checkReads(t, blurred(rotated(onField(qrencode(t, payload, level, 6), 900, 900), 12), 1), payload)
+			checkReads(t, distort.Blur(distort.Turn(distort.OnField(qrencode(t, payload, level, 6), 900, 900), 12), 1), payload)
 		}
 	}
 }
 
 func TestFormats(t *testing.T) {
 	payload := payloads(8)[0]
-	picture := onField(mustQR(t, payload, L).picture(5), 400, 400)
+	picture := image.NewRGBA(image.Rect(0, 0, 400, 400)) // in colours, so that JPEG has all its planes
+	draw.Draw(picture, picture.Rect, distort.OnField(mustQR(t, payload, L).picture(5), 400, 400), image.Point{}, draw.Src)
 	var pngFile, jpegFile, gifFile bytes.Buffer
 	if err := errors.Join(
 		png.Encode(&pngFile, picture),
@@ -118,7 +121,7 @@ func TestTransparentIsPaper(t *testing.T) {
 
 func TestSeveralSymbols(t *testing.T) {
 	all := payloads(11)[:4]
-	picture := onField(image.NewGray(image.Rectangle{}), 900, 900)
+	picture := distort.OnField(image.NewGray(image.Rectangle{}), 900, 900)
 	for i, payload := range all {
 		symbol := mustQR(t, payload, L).picture(5)
 		at := image.Pt(60+i%2*420, 60+i/2*420)
@@ -138,7 +141,7 @@ func TestSeveralSymbols(t *testing.T) {
 // TestLargePhoto: a small code in a picture of 12 megapixels.
 func TestLargePhoto(t *testing.T) {
 	payload := payloads(12)[0]
-	picture := onField(rotated(onField(qrencode(t, payload, L, 10), 800, 800), 8), 4000, 3000)
+	picture := distort.OnField(distort.Turn(distort.OnField(qrencode(t, payload, L, 10), 800, 800), 8), 4000, 3000)
 	checkReads(t, picture, payload)
 }
 
@@ -148,7 +151,7 @@ func TestNothingToFind(t *testing.T) {
 		"one line":    image.NewGray(image.Rect(0, 0, 5000, 1)),
 		"one column":  image.NewGray(image.Rect(0, 0, 1, 5000)),
 		"black":       image.NewGray(image.Rect(0, 0, 300, 300)),
-		"noise":       noisy(image.NewGray(image.Rect(0, 0, 400, 400)), 300, 1),
+		"noise":       distort.Noise(image.NewGray(image.Rect(0, 0, 400, 400)), 300, 1),
 		"half a code": mustQR(t, payloads(1)[0], L).picture(5).SubImage(image.Rect(0, 0, 300, 150)),
 	} {
 		if found, err := DecodeImage(picture); err != ErrNoSymbol {
@@ -332,14 +335,14 @@ func checkRedrawn(t *testing.T, payload []byte) {
 }
 
 func BenchmarkDecode221(b *testing.B) {
-	picture := onField(mustQR(b, payloads(1)[0], L).picture(6), 720, 720)
+	picture := distort.OnField(mustQR(b, payloads(1)[0], L).picture(6), 720, 720)
 	for b.Loop() {
 		checkReads(b, picture, payloads(1)[0])
 	}
 }
 
 func BenchmarkDecodeNothing2MP(b *testing.B) {
-	picture := noisy(onField(image.NewGray(image.Rectangle{}), 1448, 1448), 30, 1)
+	picture := distort.Noise(distort.OnField(image.NewGray(image.Rectangle{}), 1448, 1448), 30, 1)
 	for b.Loop() {
 		if _, err := DecodeImage(picture); err != ErrNoSymbol {
 			b.Fatal(err)

@@ -95,11 +95,22 @@ func (s *MerchantStore) OpenTaps(ctx context.Context, after record.ID, count int
 	return taps, nil
 }
 
+// Records implements merchant.Store.
+func (s *MerchantStore) Records(ctx context.Context, after record.ID, count int) ([]merchant.StoredRecord, error) {
+	return s.listRecords(ctx, after, count, `SELECT r.id, r.bytes, r.received, ifnull(a.reason, '') FROM merchant_record r
+		LEFT JOIN merchant_aside a ON a.record = r.no
+		WHERE r.no > ifnull((SELECT no FROM merchant_record WHERE id = ?), 0) ORDER BY r.no LIMIT ?`)
+}
+
 // AsideRecords implements merchant.Store.
-func (s *MerchantStore) AsideRecords(ctx context.Context, after record.ID, count int) (records []merchant.StoredRecord, err error) {
+func (s *MerchantStore) AsideRecords(ctx context.Context, after record.ID, count int) ([]merchant.StoredRecord, error) {
+	return s.listRecords(ctx, after, count, `SELECT r.id, r.bytes, r.received, a.reason FROM merchant_aside a CROSS JOIN merchant_record r ON r.no = a.record
+		WHERE a.record > ifnull((SELECT no FROM merchant_record WHERE id = ?), 0) ORDER BY a.record LIMIT ?`)
+}
+
+func (s *MerchantStore) listRecords(ctx context.Context, after record.ID, count int, query string) (records []merchant.StoredRecord, err error) {
 	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
-		return each(conn, `SELECT r.id, r.bytes, r.received, a.reason FROM merchant_aside a CROSS JOIN merchant_record r ON r.no = a.record
-			WHERE a.record > ifnull((SELECT no FROM merchant_record WHERE id = ?), 0) ORDER BY a.record LIMIT ?`, []record.ID{after},
+		return each(conn, query, []record.ID{after},
 			func(stmt *sqlite.Stmt, after record.ID) {
 				stmt.BindBytes(1, after[:])
 				stmt.BindInt64(2, int64(count))
@@ -110,7 +121,7 @@ func (s *MerchantStore) AsideRecords(ctx context.Context, after record.ID, count
 			})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("store: list set-aside records: %w", err)
+		return nil, fmt.Errorf("store: list records: %w", err)
 	}
 	return records, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +179,36 @@ func (d *day) prove() {
 	owed := d.Balance(payment.ClaimsAccount)
 	if guarantee := d.Balance(payment.GuaranteeAccount); guarantee+owed != 10_000_00 {
 		d.t.Errorf("the guarantee fund has %s and riders owe %s", guarantee, owed)
+	}
+}
+
+// A record that is lost on its way leaves a hole that the merchant sees, and that closes when it comes.
+func TestLostRecordShows(t *testing.T) {
+	w := testkit.New(t, 100_00)
+	phone := w.Rider("2088000000000001", 50_00, 0)
+	gate := w.Gate(record.TerminalInfo{POSID: "bus", Kind: record.Single, Subject: "bus", Line: "19"}, 2_00)
+	for range 5 {
+		w.Pass(time.Second)
+		gate.Tap(phone)
+	}
+	records := gate.Records()
+	for _, step := range []struct {
+		batch    [][]byte
+		findings string
+	}{
+		{append(records[:2:2], records[3:]...), "[record 3 has not arrived]"},
+		{records, "[]"},
+	} {
+		if _, err := w.Merchant.Collect(t.Context(), step.batch, w.Now()); err != nil {
+			t.Fatal(err)
+		}
+		chains, err := w.Merchant.Chains(t.Context())
+		if err != nil || len(chains) != 1 || chains[0].Highest != 5 {
+			t.Fatalf("%+v, %v", chains, err)
+		}
+		if found := fmt.Sprint(chains[0].Findings); !strings.HasPrefix(found, step.findings) {
+			t.Errorf("findings %s, want %s", found, step.findings)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shuama/shuama/conformance"
 	"github.com/shuama/shuama/curve/secp192k1"
 	"github.com/shuama/shuama/curve/secp256k1"
 	"github.com/shuama/shuama/internal/testkit"
@@ -102,8 +103,8 @@ func (m *maker) code(keyID ridecode.KeyID, g ridecode.Grant) []byte {
 }
 
 func (m *maker) add(kind, name, clause, about string, at time.Time, expect ridecode.Verdict, check string, b []byte) {
-	v := testkit.Vector{Name: name, Kind: kind, Clause: clause, About: about, Expect: expect.String(), Check: check, Bytes: b,
-		Keys: []string{fmt.Sprintf("0=%X", m.institution.PublicKey().Bytes())}}
+	v := testkit.Vector{Name: name, Kind: kind, Clause: clause, About: about, Step: conformance.Step{Expect: expect.String(), Check: check, Bytes: b,
+		Keys: []string{fmt.Sprintf("0=%X", m.institution.PublicKey().Bytes())}}}
 	if kind == "ride_code" {
 		v.At = at.Format(time.RFC3339)
 	}

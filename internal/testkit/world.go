@@ -267,7 +267,7 @@ func (w *World) GateSignedBy(info record.TerminalInfo, fareFen money.Fen, signer
 	g := &Gate{World: w, Info: info, FareFen: fareFen, journal: j}
 	g.Terminal = terminal.New(g, 100_000)
 	g.Configure(terminal.Settings{Keys: w.ring, CardTypes: []ridecode.CardType{ridecode.PlainCardType, "GJ310000"},
-		Clock: ridecode.DefaultClock(), Signer: signer})
+		Clock: ridecode.DefaultClock(), Signer: signer, Chained: true})
 	return g
 }
 

@@ -116,6 +116,8 @@ type Store interface {
 	OpenTaps(ctx context.Context, after record.ID, count int) ([]Tap, error)
 	// AsideRecords lists up to count records that stand aside, by record, those behind after.
 	AsideRecords(ctx context.Context, after record.ID, count int) ([]StoredRecord, error)
+	// Records lists up to count records of any kind in the order in which they came, those behind after.
+	Records(ctx context.Context, after record.ID, count int) ([]StoredRecord, error)
 }
 
 // Need names what a transaction reads.

@@ -40,6 +40,7 @@ type Settings struct {
 	Version   record.Version         // 0: Version1
 	Software  string                 // in records of Version2
 	Rules     []Rule                 // what this terminal asks beyond document 2, in order
+	Chained   bool                   // records carry their number and the record before (record.Link)
 	// AgainSec is how long one rider must wait before the next code, in seconds; 0: not at all. It is
 	// apart from the memory of codes: a few seconds keep a rider from paying twice by mistake, some
 	// minutes keep riders from taking companions along (禁止带人).
@@ -49,8 +50,8 @@ type Settings struct {
 // Rule is a further question about a code whose signatures, times, card type and amount are well: a
 // deny list, the card issuer's card data. Rules are asked in order, before the memory of codes.
 type Rule interface {
-	// Ask notes one check in the trace.
-	Ask(code *ridecode.Code, now time.Time, trace *ridecode.Trace)
+	// Ask notes one check or more in the trace.
+	Ask(code *ridecode.Code, tap Tap, now time.Time, trace *ridecode.Trace)
 }
 
 // Tap is one holding of a code to the reader.
@@ -75,6 +76,9 @@ type Terminal struct {
 
 	mutex    sync.RWMutex
 	settings *Settings
+
+	chain sync.Mutex // held while a chained record is written and kept: one follows the other
+	last  []byte     // record, nil before the first
 }
 
 // New makes a terminal that keeps its records in journal and remembers up to memoryCount accepted
@@ -110,7 +114,7 @@ func (t *Terminal) Accept(code []byte, tap Tap, now time.Time) Acceptance {
 	}
 	settings.checkTerms(examined, tap, &trace)
 	for _, rule := range settings.Rules {
-		rule.Ask(examined, now, &trace)
+		rule.Ask(examined, tap, now, &trace)
 	}
 	if trace.Verdict() != ridecode.Success {
 		return Acceptance{Verdict: trace.Verdict(), Trace: trace}
@@ -168,10 +172,7 @@ func (t *Terminal) keepOnce(s *Settings, raw []byte, code *ridecode.Code, tap Ta
 	if !t.claim(claim, s.AgainSec, trace) {
 		return nil
 	}
-	written, err := s.write(raw, code, tap, now)
-	if err == nil {
-		err = t.journal.Keep(written)
-	}
+	written, err := t.keep(s, raw, code, tap, now)
 	if err != nil {
 		t.memory.release(claim)
 		trace.Fail(CheckJournal, ridecode.SystemError, "the record could not be kept, so the gate stays shut: "+err.Error())
@@ -198,6 +199,42 @@ func (t *Terminal) claim(claim tapped, againSec int64, trace *ridecode.Trace) bo
 	return true
 }
 
+// keep writes the record and has the journal keep it.
+func (t *Terminal) keep(s *Settings, raw []byte, code *ridecode.Code, tap Tap, now time.Time) ([]byte, error) {
+	if s.Chained {
+		t.chain.Lock()
+		defer t.chain.Unlock()
+		if err := t.extend(&tap); err != nil {
+			return nil, err
+		}
+	}
+	written, err := s.write(raw, code, tap, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.journal.Keep(written); err != nil {
+		return nil, err
+	}
+	if s.Chained {
+		t.last = written
+	}
+	return written, nil
+}
+
+// extend writes the record's place in the chain into the terminal information.
+func (t *Terminal) extend(tap *Tap) error {
+	info, err := record.ParseTerminalInfo(tap.POSParam)
+	if err != nil {
+		return err
+	}
+	link, err := record.Next(info.POSID, t.last)
+	if err != nil {
+		return err
+	}
+	tap.POSParam, err = link.Extend(tap.POSParam)
+	return err
+}
+
 func (s *Settings) write(raw []byte, code *ridecode.Code, tap Tap, now time.Time) ([]byte, error) {
 	r := record.Record{Version: s.Version, Code: raw, Terminal: tap.POSParam, Time: now}
 	if s.Version == record.Version2 {
@@ -206,8 +243,9 @@ func (s *Settings) write(raw []byte, code *ridecode.Code, tap Tap, now time.Time
 	return r.Sign(code.Grant.UserID, s.Signer)
 }
 
-// Recall remembers the code of a record that was accepted before a restart, as read back from the
-// journal: a memory that a power cut can wipe is an invitation to cut the power.
+// Recall remembers a record that was accepted before a restart, as read back from the journal in its
+// order: a memory that a power cut can wipe is an invitation to cut the power, and a chain that began
+// anew would look like a second terminal.
 func (t *Terminal) Recall(acceptance []byte, clock ridecode.ClockPolicy, now time.Time) error {
 	r, err := record.Parse(acceptance)
 	if err != nil {
@@ -217,8 +255,13 @@ func (t *Terminal) Recall(acceptance []byte, clock ridecode.ClockPolicy, now tim
 	if err != nil {
 		return err
 	}
-	code := u.SkipVerification()
-	t.memory.claim(tapped{id: code.ID(), rider: code.Grant.UserID, at: now, until: forgetAfter(code, clock)}, 0)
+	t.chain.Lock()
+	t.last = r.Bytes()
+	t.chain.Unlock()
+	code, at := u.SkipVerification(), r.SkipVerification().Time
+	if until := forgetAfter(code, clock); !until.Before(now) {
+		t.memory.claim(tapped{id: code.ID(), rider: code.Grant.UserID, at: at, until: until}, 0)
+	}
 	return nil
 }
 

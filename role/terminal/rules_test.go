@@ -5,13 +5,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/role/terminal"
 )
 
 // denyEverybody is a rule that a test can switch.
 type denyEverybody struct{ asked *int }
 
-func (d denyEverybody) Ask(_ *ridecode.Code, _ time.Time, trace *ridecode.Trace) {
+func (d denyEverybody) Ask(_ *ridecode.Code, _ terminal.Tap, _ time.Time, trace *ridecode.Trace) {
 	*d.asked++
 	trace.Fail("deny_list", ridecode.UserDenied, "on the deny list")
 }
@@ -78,4 +80,53 @@ func TestMemoryStaysSmall(t *testing.T) {
 			t.Fatalf("tap %d: %s", i, got.Trace.Reason())
 		}
 	}
+}
+
+// Chained records follow one another, over a restart and a fault of the journal too.
+func TestChain(t *testing.T) {
+	g := newGate(t, 100)
+	g.settings.Chained = true
+	g.Configure(g.settings)
+	for i := range 5 {
+		if i == 2 {
+			g.journal.fault = errors.New("disk full")
+		}
+		if i == 3 {
+			g = restarted(t, g)
+		}
+		at := now.Add(time.Duration(i) * time.Second)
+		g.Accept(g.code(t, at), tap, at)
+	}
+	chain, register := record.NewChain("sh001"), record.NewRegister()
+	for i, raw := range g.journal.kept {
+		u, err := record.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place, linked, err := u.Place()
+		if err != nil || !linked || place.Seq != uint64(i+1) {
+			t.Fatalf("record %d stands at %+v, %v, %v", i, place, linked, err)
+		}
+		if arrival, err := chain.Add(place, register); err != nil || arrival.Outcome != record.Follows || len(arrival.Findings) > 0 {
+			t.Errorf("record %d: %+v, %v", i, arrival, err)
+		}
+		register.Put(place)
+	}
+	if chain.Highest() != 4 || len(chain.Gaps(4)) != 0 {
+		t.Errorf("the chain ends at %d with gaps %v", chain.Highest(), chain.Gaps(4))
+	}
+}
+
+func restarted(t *testing.T, old *gate) *gate {
+	t.Helper()
+	g := newGate(t, 100)
+	g.settings.Chained = true
+	g.Configure(g.settings)
+	for _, raw := range old.journal.kept {
+		if err := g.Recall(raw, ridecode.DefaultClock(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.journal.kept = old.journal.kept
+	return g
 }

@@ -222,6 +222,10 @@ func testPages(t *testing.T, open Open) {
 	aside := inPages(t, func(after merchant.StoredRecord) ([]merchant.StoredRecord, error) {
 		return store.AsideRecords(t.Context(), after.ID, 4)
 	})
+	records := inPages(t, func(after merchant.StoredRecord) ([]merchant.StoredRecord, error) {
+		return store.Records(t.Context(), after.ID, 4)
+	})
+	same(t, "records", records, changes.Records)
 	if distinct(taps, func(tap merchant.Tap) record.ID { return tap.Record }) != 9 || distinct(aside, func(r merchant.StoredRecord) record.ID { return r.ID }) != 9 {
 		t.Errorf("%d open taps and %d records aside, want 9 of each, each once", len(taps), len(aside))
 	}
