@@ -5,13 +5,17 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests run, and the Debian package of each.
 TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
-         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user espeak-ng:espeak-ng aplay:alsa-utils
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils
+
+# Debian packages of the SDK's cross compilers (glibc headers are only recommended by them).
+SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
+                gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 NODE_TESTS := edge/gateway/testdata/node
 
-.PHONY: test tools vet unit foreign fuzz bench bench-peers dudect demo generate
+.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers dudect torture demo generate
 
-test: tools vet unit foreign
+test: tools sdk-tools vet unit foreign
 
 tools:
 	@missing=; for tool in $(TOOLS); do \
@@ -42,6 +46,14 @@ fuzz:
 	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; done
 
+# The terminal SDK for four processors, into build/sdk/PROCESSOR: libposoffline.so, pos_crypto.h, demo.c
+sdk: sdk-tools
+	cmd/libposoffline/build.sh
+
+sdk-tools:
+	@dpkg-query -W $(SDK_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(SDK_PACKAGES); }
+
 # Ours beside OpenSSL and libsecp256k1, in one interleaved run.
 bench-peers:
 	@for header in openssl/ec.h secp256k1.h; do echo "#include <$$header>" | gcc -E - >/dev/null 2>&1 || missing=1; done; \
@@ -56,7 +68,11 @@ generate:
 	$(GO) generate ./curve/...
 
 bench:
-	$(GO) test -run '^$$' -bench 'Accept|Present|Update|Append' -benchmem ./role/... ./edge/... ./cmd/...
+	$(GO) test -run '^$$' -bench 'Accept|Present|Update|Append|CCall' -benchmem ./role/... ./edge/... ./cmd/...
+
+# Our reader of QR codes beside zbar and ZXing, on 150 bad pictures.
+torture:
+	$(GO) run ./tools/torture
 
 demo:
 	$(GO) run ./cmd/shuama demo

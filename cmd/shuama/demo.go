@@ -201,7 +201,9 @@ func (s *story) board(rider ridecode.UserID, gate, what string) error {
 	return nil
 }
 
-func (s *story) tap(gate string, code []byte) terminal.Acceptance { return s.gates[gate].tap(code) }
+func (s *story) tap(gate string, code []byte) terminal.Acceptance {
+	return s.gates[gate].tap(s.outer.context, code)
+}
 
 // refuse tries what one would try.
 func (s *story) refuse() error {

@@ -48,7 +48,7 @@ func (c *merchantServeCommand) Run(w *world) (err error) {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(w.stderr, nil))
-	handler, err := depot.New(depot.Config{Intake: o, Token: strings.TrimSpace(string(token)), Now: w.now, Logger: logger})
+	handler, err := depot.New(depot.Config{Intake: o, Online: o, Token: strings.TrimSpace(string(token)), Now: w.now, Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ type gateRun struct {
 	issuer   *depot.Client // of trust bundles; nil: none
 	voice    *prompt.Voice // nil: none
 	hook     *prompt.Hook  // nil: none
+	hooks    sync.WaitGroup
 
 	answers sync.Mutex // one scan is judged and answered at a time
 	json    bool
@@ -128,8 +129,9 @@ func (c *terminalCommand) open(w *world) (*gateRun, error) {
 // tell says something to a terminal's keeper.
 func (w *world) tell(what string) { fmt.Fprintln(w.stderr, "shuama:", what) }
 
-// Close ends what the gate has started.
+// Close ends what the gate has started. The last rider's gate opens all the same.
 func (g *gateRun) Close() error {
+	g.hooks.Wait()
 	var err error
 	if g.voice != nil {
 		err = g.voice.Close()
@@ -181,13 +183,16 @@ func (g *gateRun) scan(w *world, scan reader.Scan) {
 		g.answer(w, prompt.Unreadable(), "")
 		return
 	}
-	g.tell(w, g.tap(scan.Payload))
+	g.tell(w, g.tap(w.context, scan.Payload))
 }
 
 // tap offers a code to the terminal, and keeps it where it is refused.
-func (g *gateRun) tap(code []byte) terminal.Acceptance {
+func (g *gateRun) tap(ctx context.Context, code []byte) terminal.Acceptance {
 	now := g.clock.now()
 	got := g.Accept(code, terminal.Tap{POSParam: g.posParam(now), AmountFen: g.fareFen}, now)
+	if got.Verdict == ridecode.Success && g.settings.OnlineMs > 0 {
+		got = g.decideOnline(ctx, got)
+	}
 	if got.Verdict != ridecode.Success {
 		g.refused = true
 		g.keepRefused(code, got, now)

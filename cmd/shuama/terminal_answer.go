@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -34,8 +35,9 @@ func (g *gateRun) tell(w *world, got terminal.Acceptance) {
 // answer opens the gate first: a rider waits for that, and not for words.
 func (g *gateRun) answer(w *world, p prompt.Prompt, user string) {
 	if g.hook != nil {
-		g.hook.Start(w.context, prompt.Event{Prompt: p, User: ridecode.UserID(user)}, func(result prompt.Result) {
-			if result.Err != nil {
+		event := prompt.Event{Prompt: p, User: ridecode.UserID(user)}
+		g.hooks.Go(func() {
+			if result := g.hook.Run(context.WithoutCancel(w.context), event); result.Err != nil {
 				w.tell("hook: " + result.Err.Error())
 			}
 		})

@@ -41,6 +41,9 @@ type gateSettings struct {
 	HookMs      int               `json:"hook_ms"`      // how long it may take; 0: 3000
 	CardData    []cardKeySettings `json:"card_data"`
 
+	OnlineMs   int    `json:"online_ms"`   // how long a rider waits for the payment institution; 0: offline
+	OnlineElse string `json:"online_else"` // open, refuse: what to do without its answer
+
 	UploadURL   string   `json:"upload_url"` // the merchant's depot
 	TrustURL    string   `json:"trust_url"`  // the institution
 	TimeServers []string `json:"time_servers"`
@@ -60,7 +63,7 @@ const uploadToken = "upload.token"
 
 func defaultGate(posID string) gateSettings {
 	return gateSettings{POSID: posID, Kind: string(record.Single), CardTypes: []string{}, AgainSec: 0, Readers: []string{},
-		Voice: []string{}, Hook: []string{}, CardData: []cardKeySettings{}, TimeServers: []string{}, MaxSkewSec: 60}
+		Voice: []string{}, Hook: []string{}, CardData: []cardKeySettings{}, OnlineElse: "open", TimeServers: []string{}, MaxSkewSec: 60}
 }
 
 func (c *terminalCommand) override(settings *gateSettings) {
@@ -105,6 +108,9 @@ func (g *gateRun) check() (err error) {
 		if g.fareFen, err = money.ParseYuan(g.settings.Amount); err != nil {
 			return fmt.Errorf("amount: %w", err)
 		}
+	}
+	if g.settings.OnlineMs > 0 && (g.settings.UploadURL == "" || g.settings.OnlineElse != "open" && g.settings.OnlineElse != "refuse") {
+		return errors.New("terminal.json: online_ms: needs upload_url, and online_else to be open or refuse")
 	}
 	if g.settings.POSID == "" {
 		return errors.New("terminal.json: pos_id: empty; records without it belong to no terminal")

@@ -43,6 +43,7 @@ type Intake interface {
 // Config is what a depot is made of.
 type Config struct {
 	Intake Intake
+	Online Online
 	// Token is what the merchant's terminals show. It keeps strangers from filling the disk: what a
 	// record is worth, its own signatures say.
 	Token  string
@@ -75,6 +76,7 @@ func New(config Config) (http.Handler, error) {
 	d := &depot{config: config, token: sha256.Sum256([]byte(config.Token))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+RecordsPath, d.records)
+	mux.HandleFunc("POST "+OnlinePath, d.online)
 	mux.HandleFunc("GET "+ClockPath, d.clock)
 	return mux, nil
 }

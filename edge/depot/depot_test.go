@@ -27,7 +27,7 @@ type yard struct {
 
 func newYard(t *testing.T) *yard {
 	w := testkit.New(t, 100_00)
-	handler, err := depot.New(depot.Config{Intake: w.Merchant, Token: token, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
+	handler, err := depot.New(depot.Config{Intake: w.Merchant, Online: w.Merchant, Token: token, Now: w.Now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +109,40 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := depot.New(depot.Config{Token: "short"}); err == nil {
 		t.Error("a short token is taken")
+	}
+}
+
+// An online trade is settled while the rider waits, once, and is the trade that an upload would make;
+// a metro entry has no price yet; a line that is dead leaves the trade for later.
+func TestOnline(t *testing.T) {
+	y := newYard(t)
+	records := y.records(2)
+	for range 2 {
+		if decision, err := y.client.Decide(t.Context(), records[0]); err != nil || decision.State != merchant.Settled {
+			t.Fatalf("%+v, %v", decision, err)
+		}
+	}
+	y.Line.Fate = func() testkit.Fate { return testkit.AnswerLost }
+	if decision, err := y.client.Decide(t.Context(), records[1]); err != nil || decision.State != merchant.Sent {
+		t.Fatalf("with a dead line: %+v, %v", decision, err)
+	}
+	y.Line.Fate = nil
+	if _, err := y.client.Upload(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	y.Pass(time.Hour)
+	if _, err := y.Merchant.SettleDue(t.Context(), y.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if report := y.Audit(); report.Trades != 2 || y.Balance(y.Payee.Account) != 4_00 {
+		t.Errorf("%d trades, %s", report.Trades, y.Balance(y.Payee.Account))
+	}
+	entry := y.Gate(record.TerminalInfo{POSID: "in", Kind: record.Entry, Subject: "metro", Line: "metro", Station: "A"}, 0)
+	entry.Tap(y.Rider("2088000000000002", 1_00, 0))
+	for _, raw := range [][]byte{entry.Records()[0], []byte("noise")} {
+		if decision, err := y.client.Decide(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "only a tap that is a whole trade") {
+			t.Errorf("%+v, %v", decision, err)
+		}
 	}
 }
 

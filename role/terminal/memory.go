@@ -52,7 +52,7 @@ func (m *memory) claim(tap tapped, againSec int64) answer {
 		return tooSoon
 	}
 	m.forget(now)
-	if len(m.until) >= m.count {
+	if len(m.until) >= m.count || len(m.queue) >= 2*m.count {
 		return full
 	}
 	m.until[tap.id] = tap.until.Unix()
@@ -61,7 +61,8 @@ func (m *memory) claim(tap tapped, againSec int64) answer {
 	return claimed
 }
 
-// release forgets a claim whose record was not kept. Its place in the queue runs out by itself.
+// release forgets a claim whose record was not kept. Its place in the queue runs out by itself; claim
+// bounds the queue, so that a journal that fails for hours fills nothing.
 func (m *memory) release(tap tapped) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
