@@ -75,7 +75,10 @@ type source struct {
 	dir  string // of the package, as "role/terminal"
 	name string
 	file *ast.File
+	set  *token.FileSet
 }
+
+func (s source) line(at token.Pos) int { return s.set.Position(at).Line }
 
 func (s source) isTest() bool { return strings.HasSuffix(s.name, "_test.go") }
 
@@ -92,11 +95,12 @@ func readTree(t *testing.T) []source {
 		if !strings.HasSuffix(p, ".go") || path.Dir(p) == "." {
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.ParseComments)
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, p, nil, parser.ParseComments)
 		if err != nil {
 			return err
 		}
-		sources = append(sources, source{dir: path.Dir(p), name: path.Base(p), file: file})
+		sources = append(sources, source{dir: path.Dir(p), name: path.Base(p), file: file, set: set})
 		return nil
 	})
 	if err != nil {
@@ -252,6 +256,25 @@ func TestHabits(t *testing.T) {
 		}
 		if floorOf(dir) < 5 && !chinese[dir] && !strings.Contains(dir, "internal") {
 			t.Errorf("%s: the first line of the package comment lacks the field's Chinese term", dir)
+		}
+	}
+}
+
+// A function fits on a screen; what a generator writes is read by nobody.
+func TestFunctionsAreShort(t *testing.T) {
+	const linesMax = 70
+	for _, s := range readTree(t) {
+		if ast.IsGenerated(s.file) {
+			continue
+		}
+		for _, declared := range s.file.Decls {
+			function, is := declared.(*ast.FuncDecl)
+			if !is {
+				continue
+			}
+			if lines := s.line(function.End()) - s.line(function.Pos()) + 1; lines > linesMax {
+				t.Errorf("%s/%s: %s has %d lines", s.dir, s.name, function.Name.Name, lines)
+			}
 		}
 	}
 }

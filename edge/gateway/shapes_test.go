@@ -18,22 +18,24 @@ const (
 		`"subject":"984 路公交","amount":"2.0","records":["0a3feae2ad6d7c"]}]}`
 )
 
-// TestClientShapes sends what the clients of gateway-facts §1 send, each signed over the text that the
-// client signs, and written out here by hand.
-func TestClientShapes(t *testing.T) {
+// clientShape is how one published client lays a request out.
+type clientShape struct {
+	name        string
+	extra       map[string]string
+	content     string
+	text        func(string) string // from the plain signing text to this client's
+	query, body func(map[string]string) string
+	contentType string
+}
+
+func clientShapes(t *testing.T) []clientShape {
+	t.Helper()
 	common := []string{"app_id", "method", "charset", "sign_type", "timestamp", "version", "sign"}
 	gbk, err := simplifiedchinese.GBK.NewEncoder().String(settleContent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name        string
-		extra       map[string]string
-		content     string
-		text        func(string) string // from the plain signing text to this client's
-		query, body func(map[string]string) string
-		contentType string
-	}{
+	return []clientShape{
 		{name: "Java: common and format in the query, content in the body", content: settleContent,
 			extra: map[string]string{"format": "json", "alipay_sdk": "alipay-sdk-java-4.38"},
 			text: func(s string) string {
@@ -71,7 +73,13 @@ func TestClientShapes(t *testing.T) {
 		{name: "an odd Content-Type parameter", content: settleContent, text: func(s string) string { return s },
 			query: func(p map[string]string) string { return encode(p, common...) },
 			body:  func(p map[string]string) string { return encode(p, "biz_content") }, contentType: "application/x-www-form-urlencoded; charset=;x"},
-	} {
+	}
+}
+
+// TestClientShapes sends what the clients of gateway-facts §1 send, each signed over the text that the
+// client signs, and written out here by hand.
+func TestClientShapes(t *testing.T) {
+	for _, test := range clientShapes(t) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			p := params(openapi.MethodTradeSettle)
