@@ -79,6 +79,9 @@ func ParseKeyList(b []byte) ([]Key, error) {
 	if len(b) > maxKeyListSize {
 		return nil, keyListError("longer than 64 KiB")
 	}
+	if form.DoubledName(b) {
+		return nil, keyListError("a name stands twice in one entry")
+	}
 	decoder := json.NewDecoder(bytes.NewReader(b))
 	var lines []keyLine
 	if err := decoder.Decode(&lines); err != nil {
