@@ -37,7 +37,8 @@ type walletFetchCommand struct {
 	CardType string `help:"The card type." default:"ANT00001"`
 	CardNo   string `help:"The card number. Without it: the user's number."`
 	Limit    string `help:"The single-trade limit in yuan. Without it: the issuer's."`
-	CityKey  string `help:"The key file of the city. Without it: sealing.key in its folder." placeholder:"FILE"`
+	CityKey  string `help:"The key file of the city. Without it: sealing.key in its folder." placeholder:"FILE" xor:"city"`
+	CityPass string `help:"The file with the city's passphrase, where it is sealed with one." name:"city-passphrase-file" placeholder:"FILE" type:"existingfile" xor:"city"`
 	sealFlags
 }
 
@@ -81,7 +82,7 @@ func (c *walletFetchCommand) authorize(w *world, request codeissuer.Request) (co
 		return codeissuer.Authorization{}, err
 	}
 	defer b.Close()
-	sealer, err := sealFlags{KeyFile: c.CityKey}.sealer(c.Dir)
+	sealer, err := sealFlags{KeyFile: c.CityKey, PassphraseFile: c.CityPass}.sealer(c.Dir)
 	if err != nil {
 		return codeissuer.Authorization{}, err
 	}
