@@ -148,6 +148,9 @@ func (c *city) terminalKeys() (registeredTerminals, error) {
 			if err != nil {
 				return nil, fmt.Errorf("city.json: app %s, terminal %s: %w", app.AppID, t.POSID, err)
 			}
+			if integrity.Algorithm() == record.HMACSHA256 {
+				return nil, fmt.Errorf("city.json: app %s, terminal %s: a shared key in the clear: use ed25519 with the terminal's public key", app.AppID, t.POSID)
+			}
 			registered[terminalName{payment.AppID(app.AppID), t.POSID}] = integrity
 		}
 	}

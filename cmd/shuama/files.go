@@ -45,7 +45,19 @@ func replaceFile(path string, content []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(fresh.Name(), path)
+	if err := os.Rename(fresh.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name survive a power cut: without it the old file can come back.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func readKeyList(path string) ([]trust.Key, error) {

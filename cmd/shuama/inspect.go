@@ -14,7 +14,7 @@ import (
 type inspectCommand struct {
 	Key         []string `help:"An institution key, as 0=028B90…; may be repeated." placeholder:"ID=HEX" sep:"none"`
 	Keys        string   `help:"A file with a key list, as key.query gives it." placeholder:"FILE" type:"existingfile"`
-	TerminalKey string   `help:"What checks a record's integrity value: hmac-md5-user-id, hmac-sha256=HEX or ecdsa-secp256k1-sha256=HEX. Without it, a value of 16 bytes is taken for hmac-md5-user-id." placeholder:"ALGORITHM[=HEX]"`
+	TerminalKey string   `help:"What checks a record's integrity value: hmac-md5-user-id, hmac-sha256=HEX, ed25519=HEX or ecdsa-secp256k1-sha256=HEX. Without it, a value of 16 bytes is taken for hmac-md5-user-id." placeholder:"ALGORITHM[=HEX]"`
 	At          string   `help:"The moment to check a code at, as 2026-11-21T08:00:00Z. Without it: now. A record's code is checked at the record's own time." placeholder:"RFC3339"`
 	JSON        bool     `help:"Answer as one JSON object." name:"json"`
 	Input       string   `arg:"" help:"The code or record as hex or base64 text, a file (raw, text or picture), or - for standard input." placeholder:"HEX|-|FILE"`

@@ -15,6 +15,7 @@ import (
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/terminal"
 )
 
@@ -228,8 +229,8 @@ func (g *gateRun) work(w *world) (stop func()) {
 	if g.depot != nil {
 		wait.Go(func() { g.upload(ctx, w) })
 	}
-	if g.issuer != nil && g.trust != nil {
-		wait.Go(func() { every(ctx, trustEvery, func() { g.refreshTrust(ctx, w) }) })
+	if g.trust != nil {
+		wait.Go(func() { every(ctx, trustEvery, func() { g.refreshTrust(ctx, w); g.alarm(w) }) })
 	}
 	if g.depot != nil || len(g.settings.TimeServers) > 0 {
 		wait.Go(func() { every(ctx, clockEvery, func() { g.measureClock(ctx, w) }) })
@@ -245,6 +246,9 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 }
 
 func (g *gateRun) refreshTrust(ctx context.Context, w *world) {
+	if g.issuer == nil {
+		return
+	}
 	changed, err := g.trust.refresh(ctx, g.issuer)
 	if err != nil && ctx.Err() == nil {
 		w.tell("trust: " + err.Error())
@@ -253,7 +257,12 @@ func (g *gateRun) refreshTrust(ctx context.Context, w *world) {
 		g.configure()
 		w.tell("trust: now works with bundle " + g.trust.current().Report().String())
 	}
-	if age := g.trust.current().Staleness(g.clock.now()); age.Alarm {
+}
+
+// alarm tells a keeper in time that a bundle grows old, network or not: a list that nobody renews shuts
+// every gate at once.
+func (g *gateRun) alarm(w *world) {
+	if age := g.trust.current().Staleness(g.clock.now()); age.Alarm || age.State != trust.Fresh {
 		w.tell("trust: " + age.String())
 	}
 }

@@ -85,16 +85,16 @@ func (c *terminalCommand) prepare(w *world, gate *gateRun) (err error) {
 	if err := gate.check(); err != nil {
 		return err
 	}
-	if gate.trust, err = openTrust(c.Dir); err != nil {
+	if err := c.connect(w, gate); err != nil {
+		return err
+	}
+	if gate.trust, err = openTrust(w.context, c.Dir, gate.issuer); err != nil {
 		return err
 	}
 	if gate.base, err = c.baseSettings(gate); err != nil {
 		return err
 	}
 	gate.clock = &gateClock{machine: w.now, most: time.Duration(gate.settings.MaxSkewSec) * time.Second}
-	if err := c.connect(w, gate); err != nil {
-		return err
-	}
 	return gate.answerWith(w)
 }
 
@@ -111,6 +111,9 @@ func (g *gateRun) check() (err error) {
 	}
 	if g.settings.OnlineMs > 0 && (g.settings.UploadURL == "" || g.settings.OnlineElse != "open" && g.settings.OnlineElse != "refuse") {
 		return errors.New("terminal.json: online_ms: needs upload_url, and online_else to be open or refuse")
+	}
+	if g.settings.OnlineMs > 0 && (g.settings.Kind != string(record.Single) || g.fareFen == 0) {
+		return errors.New("terminal.json: online_ms: only a SINGLE tap with an amount is a whole trade that can be settled online")
 	}
 	if g.settings.POSID == "" {
 		return errors.New("terminal.json: pos_id: empty; records without it belong to no terminal")

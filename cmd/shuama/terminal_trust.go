@@ -32,8 +32,10 @@ type gateTrust struct {
 	keys   *trust.KeyRing // of the bundle's version of keys
 }
 
-// openTrust reads a gate's bundle. A gate without authority.pub works with keys.json alone: nil.
-func openTrust(dir string) (*gateTrust, error) {
+// openTrust reads a gate's bundle. One that is missing or damaged is fetched again where there is an
+// issuer to ask, and held to the mark all the same. A gate without authority.pub works with keys.json
+// alone: nil.
+func openTrust(ctx context.Context, dir string, issuer *depot.Client) (*gateTrust, error) {
 	authority, err := readAuthority(filepath.Join(dir, "authority.pub"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -46,10 +48,31 @@ func openTrust(dir string) (*gateTrust, error) {
 		return nil, err
 	}
 	bundle, err := readBundle(t.path("trust.bundle"), authority)
-	if err != nil {
-		return nil, fmt.Errorf("trust.bundle: %w: fetch it again from the institution", err)
+	if err == nil {
+		err = t.take(bundle)
 	}
-	return t, t.take(bundle)
+	if err != nil && issuer != nil {
+		return t, t.fetchWhole(ctx, issuer, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trust.bundle: %w: copy it from the institution again, or set trust_url", err)
+	}
+	return t, nil
+}
+
+// fetchWhole replaces a bundle that is of no use.
+func (t *gateTrust) fetchWhole(ctx context.Context, issuer *depot.Client, why error) error {
+	bundle, err := issuer.Trust(ctx, t.authority, nil)
+	if err == nil && bundle == nil {
+		err = errors.New("the institution has published none")
+	}
+	if err != nil {
+		return fmt.Errorf("trust.bundle: %w; fetched again: %w", why, err)
+	}
+	if err := t.take(bundle); err != nil {
+		return err
+	}
+	return replaceFile(t.path("trust.bundle"), bundle.Bytes(), 0o644)
 }
 
 func (t *gateTrust) path(name string) string { return filepath.Join(t.dir, name) }

@@ -23,7 +23,7 @@ const (
 )
 
 // uploader brings the acceptance records of a journal to the depot, in order, each until it is
-// acknowledged. What was acknowledged is a number in a file beside the journal: losing it costs a
+// acknowledged. What was acknowledged is the journal's id and a number in a file beside it: losing it costs a
 // repetition, never a record.
 type uploader struct {
 	journal *journal.Journal
@@ -59,10 +59,11 @@ func newUploader(j *journal.Journal, client *depot.Client, cursor string) (*uplo
 	if err != nil {
 		return nil, err
 	}
-	u.acked, err = strconv.ParseUint(strings.TrimSpace(string(content)), 10, 64)
-	if err != nil || u.acked > j.LastSeq() {
-		// A cursor that makes no sense is a cursor of another journal: bring everything again.
-		u.acked = 0
+	// A number means nothing but in its own journal: after a journal was replaced, everything is brought.
+	if id, number, found := strings.Cut(strings.TrimSpace(string(content)), " "); found && id == j.ID() {
+		if acked, err := strconv.ParseUint(number, 10, 64); err == nil && acked <= j.LastSeq() {
+			u.acked = acked
+		}
 	}
 	return u, nil
 }
@@ -96,6 +97,9 @@ func pause(ctx context.Context, wait time.Duration) {
 
 // once brings the next batch; more tells whether something is left.
 func (u *uploader) once(ctx context.Context, tell func(string)) (more bool, err error) {
+	if u.acked == u.journal.LastSeq() {
+		return false, nil
+	}
 	batch, upTo, err := u.next()
 	if err != nil || upTo == u.acked {
 		return false, err
@@ -112,7 +116,7 @@ func (u *uploader) once(ctx context.Context, tell func(string)) (more bool, err 
 		}
 	}
 	u.acked = upTo
-	return upTo < u.journal.LastSeq(), replaceFile(u.cursor, []byte(strconv.FormatUint(upTo, 10)+"\n"), 0o600)
+	return upTo < u.journal.LastSeq(), replaceFile(u.cursor, fmt.Appendf(nil, "%s %d\n", u.journal.ID(), upTo), 0o600)
 }
 
 // errEnough ends a replay early.

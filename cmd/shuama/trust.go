@@ -160,7 +160,11 @@ func (c *city) publish(sealer hsm.Sealer, now time.Time) (*trust.Bundle, error) 
 	if err != nil {
 		return nil, err
 	}
-	before, err := c.publishedBefore(authority)
+	trusted, err := readAuthority(c.path("authority.pub")) // two lines while a key is being replaced
+	if err != nil {
+		return nil, err
+	}
+	before, err := c.publishedBefore(trusted)
 	if err != nil {
 		return nil, err
 	}

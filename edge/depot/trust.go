@@ -75,7 +75,14 @@ func (c *Client) Trust(ctx context.Context, authority trust.Authority, have *tru
 		return nil, err
 	}
 	if kind == kindDelta && have != nil {
-		return applyDelta(document, authority, have)
+		bundle, err := applyDelta(document, authority, have)
+		if err == nil {
+			return bundle, nil
+		}
+		// A delta that does not fit will not fit tomorrow: ask for the whole.
+		if _, document, err = c.fetch(ctx, fmt.Sprintf("%s%s?have=0", c.URL, TrustPath)); err != nil || document == nil {
+			return nil, err
+		}
 	}
 	u, err := trust.Parse(document)
 	if err != nil {

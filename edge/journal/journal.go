@@ -48,6 +48,7 @@ type Journal struct {
 	mu     sync.Mutex // guards the fields below; never held during I/O
 	end    position   // where the next frame goes once the queue is written
 	synced position   // where the durable part ends
+	mark   position   // where the last replay ended
 	queue  []*write   // not yet taken to the disk, in order of seq
 	failed error      // set once, final
 

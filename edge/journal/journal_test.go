@@ -331,3 +331,52 @@ func BenchmarkOpen10000(b *testing.B) {
 		mustClose(b, mustOpen(b, path))
 	}
 }
+
+// A reader who follows begins where it ended; one who goes back gets everything; another file has
+// another ID.
+func TestFollow(t *testing.T) {
+	dir := t.TempDir()
+	j, err := Open(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	read := func(from uint64, most int) (seqs []uint64) {
+		enough := errors.New("enough")
+		if err := j.Replay(from, func(e Entry) error {
+			if len(seqs) == most {
+				return enough
+			}
+			seqs = append(seqs, e.Seq)
+			return nil
+		}); err != nil && err != enough {
+			t.Fatal(err)
+		}
+		return seqs
+	}
+	for i := range 9 {
+		if _, err := j.Append(1, []byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		from uint64
+		most int
+		want string
+	}{{1, 3, "[1 2 3]"}, {4, 3, "[4 5 6]"}, {7, 9, "[7 8 9]"}, {10, 9, "[]"}, {2, 2, "[2 3]"}, {4, 1, "[4]"}, {9, 9, "[9]"}, {0, 9, "[1 2 3 4 5 6 7 8 9]"}} {
+		if got := fmt.Sprint(read(step.from, step.most)); got != step.want {
+			t.Errorf("from %d: %s, want %s", step.from, got, step.want)
+		}
+	}
+	if _, err := j.Append(1, []byte("more")); err != nil || fmt.Sprint(read(10, 9)) != "[10]" {
+		t.Errorf("what came later is not followed: %v", err)
+	}
+	other, err := Open(filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if len(j.ID()) != 16 || j.ID() == other.ID() {
+		t.Errorf("ids %s and %s", j.ID(), other.ID())
+	}
+}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bufio"
+	"encoding/hex"
 	"io"
 )
 
@@ -13,7 +14,7 @@ func (j *Journal) Replay(from uint64, fn func(Entry) error) error {
 	if err != nil {
 		return err
 	}
-	at, err := j.start()
+	at, err := j.near(from)
 	if err != nil {
 		return err
 	}
@@ -28,10 +29,38 @@ func (j *Journal) Replay(from uint64, fn func(Entry) error) error {
 			continue
 		}
 		if err := fn(entry); err != nil {
+			j.remember(before)
 			return err
 		}
 	}
+	j.remember(at)
 	return nil
+}
+
+// near is where a replay from this number can begin: where the last one ended, or the start. A reader
+// who follows the journal, as an uploader does, reads each frame once and not the whole file each time.
+func (j *Journal) near(from uint64) (position, error) {
+	j.mu.Lock()
+	mark := j.mark
+	j.mu.Unlock()
+	if mark.off > 0 && mark.seq < from {
+		return mark, nil
+	}
+	return j.start()
+}
+
+func (j *Journal) remember(at position) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.mark = at
+}
+
+// ID names the journal: random, in its header since it was made. Who keeps a number of an entry
+// elsewhere keeps the ID beside it, since another file begins with 1 again.
+func (j *Journal) ID() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return hex.EncodeToString(j.synced.id[:])
 }
 
 // durable is the end of what Replay may show. A poisoned journal still shows what was acknowledged.
