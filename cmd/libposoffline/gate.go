@@ -14,10 +14,6 @@ import (
 	"github.com/shuama/shuama/role/terminal"
 )
 
-// institutionNotSupported is −13 of later headers: there are lists for some institutions, none of
-// them the code's, and no common list.
-const institutionNotSupported ridecode.Verdict = -13
-
 const (
 	// rememberedCodes bounds the memory of accepted codes: ten minutes at thirty riders a second. It
 	// is full of codes that still hold or it is not full, and it forgets none of them early.

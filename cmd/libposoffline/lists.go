@@ -36,7 +36,7 @@ var strangers = &trusted{keys: noKeys{}, cardTypes: []ridecode.CardType{ridecode
 func (l *trusted) verdict(trace *ridecode.Trace) (ridecode.Verdict, string) {
 	verdict, reason := trace.Verdict(), trace.Reason()
 	if l != nil && l.stranger && firstFault(trace) == ridecode.CheckKey {
-		return institutionNotSupported, "institution: no list for the institution of this code, see init_pos_verify_with_institution_no"
+		return ridecode.InstitutionUnsupported, "institution: no list for the institution of this code, see init_pos_verify_with_institution_no"
 	}
 	return verdict, reason
 }

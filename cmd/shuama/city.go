@@ -48,7 +48,8 @@ type appSettings struct {
 	AppID     string             `json:"app_id"`
 	Merchant  string             `json:"merchant"`
 	LoginName string             `json:"login_name"`
-	PublicKey string             `json:"public_key"` // RSA, one line of base64
+	PublicKey string             `json:"public_key"`           // RSA, one line of base64
+	AllowSHA1 bool               `json:"allow_sha1,omitempty"` // sign_type RSA is taken too, for clients that know no other
 	Terminals []terminalSettings `json:"terminals"`
 }
 
@@ -88,18 +89,15 @@ func (c *city) keyList() ([]trust.Key, error) { return readKeyList(c.path("keys.
 // books is the payment institution of a city, opened.
 type books struct {
 	*payment.Payment
-	db *store.DB
+	register *liveRegister
+	db       *store.DB
 }
 
 func (b *books) Close() error { return b.db.Close() }
 
 // openBooks opens the books and the institution's own accounts.
 func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
-	ring, err := readKeyRing(c.path("keys.json"), window)
-	if err != nil {
-		return nil, err
-	}
-	terminals, err := c.terminalKeys()
+	known, err := c.register(window)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +105,9 @@ func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &books{Payment: payment.New(db.Payment(), ring, terminals, payment.DefaultPolicy()), db: db}
+	live := &liveRegister{}
+	live.current.Store(known)
+	b := &books{Payment: payment.New(db.Payment(), live, live, payment.DefaultPolicy()), register: live, db: db}
 	if err := c.openAccounts(ctx, b); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

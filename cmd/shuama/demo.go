@@ -300,7 +300,7 @@ func (s *story) upload() error {
 // settle sends the trades while the gateway is down, and again when it is up.
 func (s *story) settle() error {
 	s.say("\n6. Settlement over HTTP, signed both ways; the server is down at first\n")
-	s.passed += 10 * time.Minute
+	s.passed += 40 * time.Minute
 	if err := s.server.stop(); err != nil {
 		return err
 	}

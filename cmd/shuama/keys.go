@@ -127,6 +127,7 @@ type keysAppCommand struct {
 	Login     string `help:"The contract account's name (seller_login_name)." default:"merchant@example.com"`
 	Out       string `help:"Make the merchant's folder here, with its key." placeholder:"DIR" xor:"whose"`
 	PublicKey string `help:"Register this public key instead; the private one stays with the merchant." placeholder:"FILE" type:"existingfile" xor:"whose"`
+	AllowSHA1 bool   `help:"Take sign_type RSA (SHA-1) too, for clients that know no other." name:"allow-sha1"`
 	Gateway   string `help:"The gateway's address, for the merchant's folder." default:"http://127.0.0.1:8080/gateway.do"`
 	sealFlags
 }
@@ -158,11 +159,11 @@ func (c *keysAppCommand) Run(w *world) error {
 		return err
 	}
 	home.settings.Apps = append(home.settings.Apps, appSettings{AppID: c.AppID, Merchant: c.Merchant, LoginName: c.Login,
-		PublicKey: openapi.BareKey(public), Terminals: []terminalSettings{}})
+		PublicKey: openapi.BareKey(public), AllowSHA1: c.AllowSHA1, Terminals: []terminalSettings{}})
 	if err := home.save(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "Registered app %s. A running gateway takes it up when it is started again.\nNext: shuama keys terminal %s %s POS_ID --out gate\n",
+	fmt.Fprintf(w.stdout, "Registered app %s. A running gateway takes it up at once.\nNext: shuama keys terminal %s %s POS_ID --out gate\n",
 		c.AppID, c.Dir, c.AppID)
 	return nil
 }
@@ -227,7 +228,7 @@ func (c *keysTerminalCommand) Run(w *world) error {
 	if err := home.save(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "Registered terminal %s of app %s. A running gateway takes it up when it is started again.\n", c.POSID, c.AppID)
+	fmt.Fprintf(w.stdout, "Registered terminal %s of app %s. A running gateway takes it up at once.\n", c.POSID, c.AppID)
 	return nil
 }
 

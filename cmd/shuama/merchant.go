@@ -30,8 +30,18 @@ type merchantCommand struct {
 // merchantSettings is merchant.json in a merchant's folder, beside merchant.sealed, platform.pub,
 // keys.json, fares.json and merchant.db.
 type merchantSettings struct {
-	Gateway string `json:"gateway"`
-	AppID   string `json:"app_id"`
+	Gateway     string `json:"gateway"`
+	AppID       string `json:"app_id"`
+	PairWaitMin int    `json:"pair_wait_min"` // how long a metro trade waits for records that come late
+}
+
+// defaultPairWaitMin is longer than most gates are without a network: a trade that is sent before an
+// entry in between has come charges the longer trip.
+const defaultPairWaitMin = 30
+
+func readMerchant(dir string) (merchantSettings, error) {
+	settings := merchantSettings{PairWaitMin: defaultPairWaitMin}
+	return settings, readJSON(filepath.Join(dir, "merchant.json"), &settings)
 }
 
 // sampleFares is where a new merchant starts: one bus line and a small metro.
@@ -66,7 +76,7 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 	}
 	return public, errors.Join(makeToken(c.Out),
 		replaceFile(filepath.Join(c.Out, "fares.json"), []byte(sampleFares), 0o644),
-		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID}))
+		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID, PairWaitMin: defaultPairWaitMin}))
 }
 
 // office is a merchant at work.
@@ -79,6 +89,10 @@ func (o *office) Close() error { return o.db.Close() }
 
 // openOffice opens a merchant's folder. Only settling needs the key, so only settling unseals it.
 func openOffice(dir string, settler merchant.Settler) (*office, error) {
+	settings, err := readMerchant(dir)
+	if err != nil {
+		return nil, err
+	}
 	fares, err := os.ReadFile(filepath.Join(dir, "fares.json"))
 	if err != nil {
 		return nil, err
@@ -95,7 +109,8 @@ func openOffice(dir string, settler merchant.Settler) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := merchant.New(db.Merchant(), settler, merchant.Config{Keys: ring, Clock: ridecode.DefaultClock(), Fares: table})
+	m, err := merchant.New(db.Merchant(), settler, merchant.Config{Keys: ring, Clock: ridecode.DefaultClock(), Fares: table,
+		PairWait: time.Duration(settings.PairWaitMin) * time.Minute})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -244,8 +259,8 @@ func printReport(w *world, report merchant.Report) {
 const requestTimeout = 30 * time.Second
 
 func (c *merchantSettleCommand) client(w *world) (*gateway.Client, error) {
-	var settings merchantSettings
-	if err := readJSON(filepath.Join(c.Dir, "merchant.json"), &settings); err != nil {
+	settings, err := readMerchant(c.Dir)
+	if err != nil {
 		return nil, err
 	}
 	sealer, err := c.sealer(c.Dir)

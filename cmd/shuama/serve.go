@@ -57,6 +57,7 @@ func (c *serveCommand) Run(w *world) (err error) {
 		return err
 	}
 	fmt.Fprintf(w.stdout, "Serving http://%s%s, apps registered: %d. Stop with Ctrl-C.\n", listener.Addr(), gateway.Path, len(home.settings.Apps))
+	go home.follow(w.context, b, slog.New(slog.NewTextHandler(w.stderr, nil)))
 	return serve(w.context, gateway.NewHTTPServer(c.Listen, handler), listener)
 }
 
@@ -78,14 +79,6 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener) erro
 
 // gateway makes the open platform over opened books.
 func (c *city) gateway(w *world, b *books, sealer hsm.Sealer) (http.Handler, error) {
-	keys, err := c.keyList()
-	if err != nil {
-		return nil, err
-	}
-	apps, err := c.apps()
-	if err != nil {
-		return nil, err
-	}
 	private, err := unsealRSA(c.path("platform.sealed"), sealer)
 	if err != nil {
 		return nil, err
@@ -94,8 +87,8 @@ func (c *city) gateway(w *world, b *books, sealer hsm.Sealer) (http.Handler, err
 	if err != nil {
 		return nil, err
 	}
-	platform, err := gateway.New(gateway.Config{Apps: apps, Signer: signer, Payment: b, Now: w.now,
-		IssuerKeys: func() []trust.Key { return keys }, Logger: slog.New(slog.NewTextHandler(w.stderr, nil))})
+	platform, err := gateway.New(gateway.Config{Apps: b.register, Signer: signer, Payment: b, Now: w.now,
+		IssuerKeys: b.register.IssuerKeys, Logger: slog.New(slog.NewTextHandler(w.stderr, nil))})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +106,7 @@ func (c *city) apps() (*gateway.AppList, error) {
 		if err != nil {
 			return nil, fmt.Errorf("city.json: app %s: %w", settings.AppID, err)
 		}
-		apps = append(apps, gateway.App{ID: payment.AppID(settings.AppID), Merchant: settings.payee(), Key: key, AllowSHA1: true,
+		apps = append(apps, gateway.App{ID: payment.AppID(settings.AppID), Merchant: settings.payee(), Key: key, AllowSHA1: settings.AllowSHA1,
 			Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle}})
 	}
 	return gateway.NewAppList(apps...)
