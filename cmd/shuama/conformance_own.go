@@ -62,7 +62,7 @@ func (s *ownSession) open(q conformance.Question) error {
 	if err != nil {
 		return err
 	}
-	s.gate = &gateRun{Terminal: terminal.New(journalKeeper{opened}, rememberedCodes), journal: opened}
+	s.gate = &gateRun{Terminal: terminal.New(journalKeeper{opened, acceptanceKind}, rememberedCodes), journal: opened}
 	return s.gate.recall(ridecode.DefaultClock(), q.At)
 }
 

@@ -202,7 +202,7 @@ func (s *story) board(rider ridecode.UserID, gate, what string) error {
 }
 
 func (s *story) tap(gate string, code []byte) terminal.Acceptance {
-	return s.gates[gate].tap(s.outer.context, code)
+	return s.gates[gate].tap(s.quiet(), code)
 }
 
 // refuse tries what one would try.

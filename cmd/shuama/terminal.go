@@ -23,6 +23,10 @@ import (
 const (
 	acceptanceKind journal.Kind = 1 // acceptance records
 	refusalKind    journal.Kind = 2 // refused codes, as refusalDocument
+	// Where a line does not go on offline, a record is pending until the payment institution has
+	// answered, and then stands again as accepted, or as one whose gate stayed shut.
+	pendingKind journal.Kind = 3
+	shutKind    journal.Kind = 4
 )
 
 // rememberedCodes bounds a terminal's memory: ten minutes at two hundred riders a second.
@@ -119,7 +123,7 @@ func (c *terminalCommand) open(w *world) (*gateRun, error) {
 	if torn := gate.journal.TornBytes(); torn > 0 {
 		w.tell(fmt.Sprintf("cut %d bytes off the journal: a record that a power cut interrupted and no rider was let through with", torn))
 	}
-	gate.Terminal = terminal.New(journalKeeper{gate.journal}, rememberedCodes)
+	gate.Terminal = terminal.New(journalKeeper{gate.journal, gate.keepAs()}, rememberedCodes)
 	gate.configure()
 	if err := gate.recall(gate.base.Clock, gate.clock.now()); err != nil {
 		return nil, errors.Join(err, gate.Close())
@@ -156,22 +160,43 @@ func (g *gateRun) configure() {
 }
 
 // journalKeeper is the terminal's Journal on a synced file.
-type journalKeeper struct{ journal *journal.Journal }
+type journalKeeper struct {
+	journal *journal.Journal
+	kind    journal.Kind
+}
 
 // Keep answers once the record is on disk.
 func (k journalKeeper) Keep(acceptance []byte) error {
-	_, err := k.journal.Append(acceptanceKind, acceptance)
+	_, err := k.journal.Append(k.kind, acceptance)
 	return err
 }
 
-// recall reads back what was accepted before a restart.
+func (g *gateRun) keepAs() journal.Kind {
+	if g.settings.OnlineMs > 0 && g.settings.OnlineElse == "refuse" {
+		return pendingKind
+	}
+	return acceptanceKind
+}
+
+// recall reads back what was accepted before a restart. A record that is pending still is one whose gate
+// lost its power before it could open: nobody rode on it.
 func (g *gateRun) recall(clock ridecode.ClockPolicy, now time.Time) error {
-	return g.journal.Replay(0, func(entry journal.Entry) error {
-		if entry.Kind != acceptanceKind {
+	var pending []byte
+	err := g.journal.Replay(0, func(entry journal.Entry) error {
+		switch entry.Kind {
+		case acceptanceKind, shutKind:
+			pending = nil
+		case pendingKind:
+			pending = entry.Payload
+		default:
 			return nil
 		}
 		return g.Recall(entry.Payload, clock, now)
 	})
+	if err == nil && pending != nil {
+		_, err = g.journal.Append(shutKind, pending)
+	}
+	return err
 }
 
 // scan judges what a reader found, and answers it.
@@ -184,15 +209,15 @@ func (g *gateRun) scan(w *world, scan reader.Scan) {
 		g.answer(w, prompt.Unreadable(), "")
 		return
 	}
-	g.tell(w, g.tap(w.context, scan.Payload))
+	g.tell(w, g.tap(w, scan.Payload))
 }
 
 // tap offers a code to the terminal, and keeps it where it is refused.
-func (g *gateRun) tap(ctx context.Context, code []byte) terminal.Acceptance {
+func (g *gateRun) tap(w *world, code []byte) terminal.Acceptance {
 	now := g.clock.now()
 	got := g.Accept(code, terminal.Tap{POSParam: g.posParam(now), AmountFen: g.fareFen}, now)
 	if got.Verdict == ridecode.Success && g.settings.OnlineMs > 0 {
-		got = g.decideOnline(ctx, got)
+		got = g.decideOnline(w.context, w, got)
 	}
 	if got.Verdict != ridecode.Success {
 		g.refused = true

@@ -51,7 +51,7 @@ func TestCardDataAtTheGate(t *testing.T) {
 		{"none", nil, ridecode.CardDataInvalid},
 		{"an unknown key's", sealed(2, own, now.Add(time.Hour)), ridecode.QRCodeKeyExpired},
 	} {
-		if got := c.gate.tap(t.Context(), c.code(t, attempt.data)); got.Verdict != attempt.want {
+		if got := c.gate.tap(c.world, c.code(t, attempt.data)); got.Verdict != attempt.want {
 			t.Errorf("%s: %s because %q, want %s", attempt.name, got.Verdict, got.Trace.Reason(), attempt.want)
 		}
 	}
@@ -60,6 +60,7 @@ func TestCardDataAtTheGate(t *testing.T) {
 var cardKey = bytes.Repeat([]byte{7}, 16)
 
 type cardCity struct {
+	world  *world
 	gate   *gateRun
 	issuer *codeissuer.Issuer
 }
@@ -83,7 +84,7 @@ func newCardCity(t *testing.T) *cardCity {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { gate.Close() })
-	return &cardCity{gate: gate, issuer: openTestIssuer(t, w, path("city"))}
+	return &cardCity{world: w, gate: gate, issuer: openTestIssuer(t, w, path("city"))}
 }
 
 // sealGateKey gives a gate the card issuer's key, as a maintainer would.

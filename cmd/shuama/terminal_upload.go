@@ -95,41 +95,54 @@ func pause(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// once brings the next batch; more tells whether something is left.
+// once brings the next batch; more tells whether something is left. A batch is of one kind: rides, or
+// records whose gate stayed shut.
 func (u *uploader) once(ctx context.Context, tell func(string)) (more bool, err error) {
 	if u.acked == u.journal.LastSeq() {
 		return false, nil
 	}
-	batch, upTo, err := u.next()
+	batch, kind, upTo, err := u.next()
 	if err != nil || upTo == u.acked {
 		return false, err
 	}
-	if len(batch) > 0 {
-		trying, cancel := context.WithTimeout(ctx, uploadTimeout)
-		defer cancel()
-		receipt, err := u.client.Upload(trying, batch)
-		if err != nil {
-			return false, err
-		}
-		for _, aside := range receipt.Aside {
-			tell(fmt.Sprintf("upload: record %d of the batch stands aside: %s", aside.Index, aside.Reason))
-		}
+	trying, cancel := context.WithTimeout(ctx, uploadTimeout)
+	defer cancel()
+	if err := u.bring(trying, batch, kind, tell); err != nil {
+		return false, err
 	}
 	u.acked = upTo
 	return upTo < u.journal.LastSeq(), replaceFile(u.cursor, fmt.Appendf(nil, "%s %d\n", u.journal.ID(), upTo), 0o600)
 }
 
+func (u *uploader) bring(ctx context.Context, batch [][]byte, kind journal.Kind, tell func(string)) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if kind == shutKind {
+		taken, err := u.client.Shut(ctx, batch)
+		if err == nil && len(taken.Charged) > 0 {
+			tell(fmt.Sprintf("upload: %d riders may have been charged although the gate stayed shut: refund them", len(taken.Charged)))
+		}
+		return err
+	}
+	receipt, err := u.client.Upload(ctx, batch)
+	for _, aside := range receipt.Aside {
+		tell(fmt.Sprintf("upload: record %d of the batch stands aside: %s", aside.Index, aside.Reason))
+	}
+	return err
+}
+
 // errEnough ends a replay early.
 var errEnough = errors.New("enough")
 
-func (u *uploader) next() (batch [][]byte, upTo uint64, err error) {
+func (u *uploader) next() (batch [][]byte, kind journal.Kind, upTo uint64, err error) {
 	upTo = u.acked
 	err = u.journal.Replay(u.acked+1, func(entry journal.Entry) error {
-		if len(batch) == depot.MaxUploadRecords {
-			return errEnough
-		}
-		if entry.Kind == acceptanceKind {
-			batch = append(batch, entry.Payload)
+		if entry.Kind == acceptanceKind || entry.Kind == shutKind {
+			if len(batch) == depot.MaxUploadRecords || len(batch) > 0 && entry.Kind != kind {
+				return errEnough
+			}
+			batch, kind = append(batch, entry.Payload), entry.Kind
 		}
 		upTo = entry.Seq
 		return nil
@@ -137,5 +150,5 @@ func (u *uploader) next() (batch [][]byte, upTo uint64, err error) {
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return batch, upTo, err
+	return batch, kind, upTo, err
 }

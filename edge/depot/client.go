@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/shuama/shuama/edge/scan"
 )
 
 // Client is a terminal's way to its depot.
@@ -24,12 +22,9 @@ type Client struct {
 // Upload brings records. A nil error means that the merchant has all of them; after any other, bring
 // the same ones again.
 func (c *Client) Upload(ctx context.Context, records [][]byte) (Receipt, error) {
-	var body []byte
-	for _, raw := range records {
-		var err error
-		if body, err = scan.AppendFramed(body, raw); err != nil {
-			return Receipt{}, err
-		}
+	body, err := framesOf(records)
+	if err != nil {
+		return Receipt{}, err
 	}
 	var receipt Receipt
 	if err := c.call(ctx, http.MethodPost, RecordsPath, body, &receipt); err != nil {

@@ -33,6 +33,7 @@ const (
 	MaxUploadRecords = 500
 	maxUploadSize    = 3 << 20 // bytes; MaxUploadRecords of the largest records fit
 	maxAnswerSize    = 1 << 20
+	maxReasonSize    = 200 // bytes; JSON makes at most six of one
 )
 
 // Intake takes records for good: *merchant.Merchant is one.
@@ -59,8 +60,8 @@ type Receipt struct {
 
 // Aside is a record of an upload that no trade comes of.
 type Aside struct {
-	Index  int    `json:"index"` // in the upload, from 0
-	Reason string `json:"reason"`
+	Index  int    `json:"index"`  // in the upload, from 0
+	Reason string `json:"reason"` // at most 200 bytes
 }
 
 // Clock is the depot's time.
@@ -77,6 +78,7 @@ func New(config Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+RecordsPath, d.records)
 	mux.HandleFunc("POST "+OnlinePath, d.online)
+	mux.HandleFunc("POST "+ShutPath, d.shut)
 	mux.HandleFunc("GET "+ClockPath, d.clock)
 	return mux, nil
 }
@@ -134,10 +136,16 @@ func receiptOf(answers []merchant.Answer) Receipt {
 	receipt := Receipt{Count: len(answers)}
 	for i, answer := range answers {
 		if answer.Standing == merchant.SetAside {
-			receipt.Aside = append(receipt.Aside, Aside{Index: i, Reason: answer.Reason})
+			receipt.Aside = append(receipt.Aside, Aside{Index: i, Reason: cut(answer.Reason)})
 		}
 	}
 	return receipt
+}
+
+// cut keeps a reason short, at a whole character: 500 of the longest, escaped, stay within what a
+// terminal reads of an answer.
+func cut(reason string) string {
+	return strings.ToValidUTF8(reason[:min(len(reason), maxReasonSize)], "")
 }
 
 func (d *depot) clock(out http.ResponseWriter, _ *http.Request) {

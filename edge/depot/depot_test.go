@@ -2,6 +2,8 @@ package depot_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -44,6 +46,42 @@ func (y *yard) records(count int) [][]byte {
 		bus.Tap(phone)
 	}
 	return bus.Records()
+}
+
+// wordy sets every record aside, at length.
+type wordy struct{ reason string }
+
+func (w wordy) Collect(_ context.Context, batch [][]byte, _ time.Time) ([]merchant.Answer, error) {
+	answers := make([]merchant.Answer, len(batch))
+	for i := range answers {
+		answers[i] = merchant.Answer{Standing: merchant.SetAside, Reason: w.reason}
+	}
+	return answers, nil
+}
+
+// An upload full of bad records is acknowledged in an answer that the terminal can read: otherwise it
+// would bring them for ever.
+func TestReceiptIsBounded(t *testing.T) {
+	batch := make([][]byte, depot.MaxUploadRecords)
+	for i := range batch {
+		batch[i] = []byte("noise")
+	}
+	for _, reason := range []string{strings.Repeat("<", 4000), strings.Repeat("\x01", 4000), strings.Repeat("\xff", 4000), "x" + strings.Repeat("交", 4000)} {
+		handler, err := depot.New(depot.Config{Intake: wordy{reason}, Token: token, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(handler)
+		defer server.Close()
+		client := &depot.Client{URL: server.URL, Token: token, HTTP: server.Client(), Now: time.Now}
+		receipt, err := client.Upload(t.Context(), batch)
+		if err != nil || len(receipt.Aside) != len(batch) {
+			t.Fatalf("%.8q: %d aside, %v", reason, len(receipt.Aside), err)
+		}
+		if got := receipt.Aside[0].Reason; len(got) > 200 || !strings.HasPrefix(reason, got) || strings.ContainsRune(got, '\uFFFD') {
+			t.Errorf("%.8q: the reason is %q", reason, got)
+		}
+	}
 }
 
 // What is brought is the merchant's, once, however often it is brought; a bad record among good ones
@@ -143,6 +181,33 @@ func TestOnline(t *testing.T) {
 		if decision, err := y.client.Decide(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "only a tap that is a whole trade") {
 			t.Errorf("%+v, %v", decision, err)
 		}
+	}
+}
+
+// Records whose gate stayed shut charge nobody: not one that never came, not one that waits; one that
+// was sent is named, so that its rider is refunded. Told twice is told once.
+func TestShut(t *testing.T) {
+	y := newYard(t)
+	records := y.records(3)
+	if _, err := y.client.Upload(t.Context(), records[1:2]); err != nil {
+		t.Fatal(err)
+	}
+	if decision, err := y.client.Decide(t.Context(), records[2]); err != nil || decision.State != merchant.Settled {
+		t.Fatalf("%+v, %v", decision, err)
+	}
+	for range 2 {
+		if taken, err := y.client.Shut(t.Context(), records); err != nil || taken.Count != 3 || fmt.Sprint(taken.Charged) != "[2]" {
+			t.Errorf("%+v, %v", taken, err)
+		}
+	}
+	if _, err := y.client.Upload(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := y.Merchant.SettleDue(t.Context(), y.Now()); err != nil || report.Sent != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if y.Balance(y.Payee.Account) != 2_00 || y.Audit().Trades != 1 {
+		t.Errorf("the merchant has %s", y.Balance(y.Payee.Account))
 	}
 }
 

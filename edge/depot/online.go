@@ -3,6 +3,7 @@ package depot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -10,12 +11,70 @@ import (
 	"github.com/shuama/shuama/role/merchant"
 )
 
-// OnlinePath settles one record while its rider waits: POST one frame; JSON out.
-const OnlinePath = "/terminal/online"
+// Where online trades are decided, and taken back.
+const (
+	OnlinePath = "/terminal/online" // POST one record in a frame, while its rider waits; JSON out
+	ShutPath   = "/terminal/shut"   // POST frames of records whose gate stayed shut; JSON out
+)
 
 // Online settles a record at once: *merchant.Merchant does.
 type Online interface {
 	SettleNow(ctx context.Context, raw []byte, now time.Time) (merchant.Trade, error)
+	Shut(ctx context.Context, batch [][]byte, now time.Time) (charged []int, err error)
+}
+
+// Taken answers ShutPath: all Count records are known to be no rides.
+type Taken struct {
+	Count   int   `json:"count"`
+	Charged []int `json:"charged,omitempty"` // places in the upload whose riders may have been charged
+}
+
+// shut takes records back.
+func (d *depot) shut(out http.ResponseWriter, request *http.Request) {
+	if !d.known(request) {
+		http.Error(out, "this terminal shows no token of this merchant: set upload_token", http.StatusUnauthorized)
+		return
+	}
+	batch, err := readUpload(http.MaxBytesReader(out, request.Body, maxUploadSize))
+	if err != nil {
+		http.Error(out, err.Error(), http.StatusBadRequest)
+		return
+	}
+	charged, err := d.config.Online.Shut(request.Context(), batch, d.config.Now().UTC())
+	if err != nil {
+		d.config.Logger.Error("records could not be taken back", "count", len(batch), "err", err)
+		http.Error(out, "the records could not be stored now: send them again", http.StatusServiceUnavailable)
+		return
+	}
+	if len(charged) > 0 {
+		d.config.Logger.Warn("riders may have been charged at a gate that stayed shut: refund them", "count", len(charged))
+	}
+	answer(out, Taken{Count: len(batch), Charged: charged})
+}
+
+// Shut tells the merchant of records whose gate stayed shut. After an error, tell the same ones again.
+func (c *Client) Shut(ctx context.Context, records [][]byte) (Taken, error) {
+	body, err := framesOf(records)
+	if err != nil {
+		return Taken{}, err
+	}
+	var taken Taken
+	if err := c.call(ctx, http.MethodPost, ShutPath, body, &taken); err != nil {
+		return Taken{}, err
+	}
+	if taken.Count != len(records) {
+		return Taken{}, fmt.Errorf("depot: %d records told, %d acknowledged", len(records), taken.Count)
+	}
+	return taken, nil
+}
+
+func framesOf(records [][]byte) (body []byte, err error) {
+	for _, raw := range records {
+		if body, err = scan.AppendFramed(body, raw); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
 }
 
 // Decision is what became of an online trade.
