@@ -48,7 +48,7 @@ CREATE TABLE merchant_trade (
   trade_no     TEXT    NOT NULL,
   reason       TEXT    NOT NULL,
   CHECK ((state = 'ASIDE') = (amount = 0)),
-  CHECK ((state IN ('WAITING', 'ASIDE')) = (attempts = 0)),
+  CHECK (state = 'FAILED' OR (state IN ('WAITING', 'ASIDE')) = (attempts = 0)), -- a trade may fail unsent: its gate stayed shut
   CHECK (state = 'SETTLED' OR trade_no = '')
 ) STRICT;
 
