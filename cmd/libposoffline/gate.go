@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// rememberedCodes bounds the memory of accepted codes: ten minutes at thirty riders a second. It
-	// is full of codes that still hold or it is not full, and it forgets none of them early.
+	// rememberedCodes bounds the memory of accepted codes: ten minutes at thirty riders a second. Codes
+	// that are over stay while there is room; one that still holds makes room for none.
 	rememberedCodes = 20_000
 
 	// maxPOSParamSize bounds a pos_param, in bytes. With the longest code it still fits a record.

@@ -23,7 +23,7 @@ const (
 	ProtoUnsupported    Verdict = -11 // version or algorithm not known here
 	QRCodeDuplicated    Verdict = -12 // accepted here before
 
-	// Later headers of the SDK added these (terminal-facts §3).
+	// Later headers of the SDK added these (terminal-facts §3); their names are those of pos_crypto.h.
 	InstitutionUnsupported Verdict = -13 // a code of an institution that this terminal does not serve
 	AlreadyInitialized     Verdict = -14
 
@@ -39,7 +39,7 @@ const (
 func (v Verdict) String() string {
 	names := [...]string{1: "MALFORMED_QRCODE", "QRCODE_INFO_EXPIRED", "QRCODE_KEY_EXPIRED", "POS_PARAM_ERROR",
 		"QUOTA_EXCEEDED", "NO_ENOUGH_MEMORY", "SYSTEM_ERROR", "CARDTYPE_UNSUPPORTED", "NOT_INITIALIZED",
-		"ILLEGAL_PARAM", "PROTO_UNSUPPORTED", "QRCODE_DUPLICATED", "INSTITUTION_UNSUPPORTED", "ALREADY_INITIALIZED",
+		"ILLEGAL_PARAM", "PROTO_UNSUPPORTED", "QRCODE_DUPLICATED", "INSTITUTION_NOT_SUPPORT", "ALREADY_INITIALIZED",
 		31: "USER_DENIED", "CARD_DATA_INVALID", "RIDER_TOO_SOON", "ONLINE_REFUSED", "TRUST_EXPIRED"}
 	if v == Success {
 		return "SUCCESS"

@@ -3,6 +3,7 @@
 package terminal
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -82,7 +83,8 @@ type Terminal struct {
 }
 
 // New makes a terminal that keeps its records in journal and remembers up to memoryCount accepted
-// codes. It accepts nothing before Configure.
+// codes, and as many riders. Codes that are over stay known for an hour or so, while there is room: a
+// clock that was ahead and is set right takes none of them twice. It accepts nothing before Configure.
 func New(journal Journal, memoryCount int) *Terminal {
 	return &Terminal{journal: journal, memory: newMemory(memoryCount)}
 }
@@ -243,9 +245,18 @@ func (s *Settings) write(raw []byte, code *ridecode.Code, tap Tap, now time.Time
 	return r.Sign(code.Grant.UserID, s.Signer)
 }
 
+// ErrMemoryFull says that a journal has more codes that still hold than the terminal remembers. Such a
+// terminal must not open: one of them would be good a second time. Give New a larger memoryCount, or
+// wait until they are over.
+var ErrMemoryFull = errors.New("the memory of accepted codes is full, and none of them is over yet")
+
 // Recall remembers a record that was accepted before a restart, as read back from the journal in its
 // order: a memory that a power cut can wipe is an invitation to cut the power, and a chain that began
 // anew would look like a second terminal.
+//
+// The record's own time decides how long its code and its rider are remembered, since now may be
+// ahead at a start; now only tells what may go when the memory is full. Where nothing may go the
+// error is ErrMemoryFull. Other errors are those of record.Parse and ridecode.Parse.
 func (t *Terminal) Recall(acceptance []byte, clock ridecode.ClockPolicy, now time.Time) error {
 	r, err := record.Parse(acceptance)
 	if err != nil {
@@ -259,8 +270,9 @@ func (t *Terminal) Recall(acceptance []byte, clock ridecode.ClockPolicy, now tim
 	t.last = r.Bytes()
 	t.chain.Unlock()
 	code, at := u.SkipVerification(), r.SkipVerification().Time
-	if until := forgetAfter(code, clock); !until.Before(now) {
-		t.memory.claim(tapped{id: code.ID(), rider: code.Grant.UserID, at: at, until: until}, 0)
+	tap := tapped{id: code.ID(), rider: code.Grant.UserID, at: at, until: forgetAfter(code, clock)}
+	if t.memory.recall(tap, now.Unix()) == full {
+		return ErrMemoryFull
 	}
 	return nil
 }
