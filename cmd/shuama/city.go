@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -107,7 +108,9 @@ func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
 	}
 	live := &liveRegister{}
 	live.current.Store(known)
-	b := &books{Payment: payment.New(db.Payment(), live, live, payment.DefaultPolicy()), register: live, db: db}
+	policy := payment.DefaultPolicy()
+	policy.Panicked = func(what, stack string) { slog.Error("panic in a trade", "what", what, "stack", stack) }
+	b := &books{Payment: payment.New(db.Payment(), live, live, policy), register: live, db: db}
 	if err := c.openAccounts(ctx, b); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

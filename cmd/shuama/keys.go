@@ -228,6 +228,11 @@ func (c *keysTerminalCommand) Run(w *world) error {
 	if err := home.save(); err != nil {
 		return err
 	}
+	if c.Merchant != "" {
+		if err := addTerminal(c.Merchant, c.POSID, integrity); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(w.stdout, "Registered terminal %s of app %s. A running gateway takes it up at once.\n", c.POSID, c.AppID)
 	return nil
 }

@@ -14,7 +14,7 @@ type App struct {
 	ID        payment.AppID
 	Merchant  payment.Merchant // whom its trades pay
 	Key       openapi.Verifier // the app's public key; nil while none is registered
-	AllowSHA1 bool             // sign_type RSA is taken too; off where nobody needs it
+	AllowSHA1 bool             // sign_type RSA is taken too, and answered so; off where nobody needs it
 	Methods   []openapi.Method // what it may call; nothing else
 }
 

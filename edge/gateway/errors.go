@@ -44,6 +44,7 @@ func messageOf(outcome payment.Outcome, reason payment.Reason) string {
 		{payment.ContextInconsistent, "该商户外部交易号已用于内容不同的交易"},
 		{payment.SellerNotAllowed, "收款方账号不属于该商户"},
 		{payment.RecordInvalid, "脱机操作记录无效"},
+		{payment.RecordUnverifiable, "脱机操作记录暂时无法验证，请稍后以相同内容重试"},
 		{payment.RecordUserMismatch, "脱机操作记录不属于该用户"},
 		{payment.RecordCardMismatch, "脱机操作记录与卡类型不符"},
 		{payment.QuotaExceeded, "交易金额超过二维码单笔限额"},

@@ -13,10 +13,15 @@ import (
 type exchange struct {
 	*server
 	trace   string
-	request *openapi.Unverified
-	app     App    // zero while it is not known
-	method  method // zero while it is not known
+	request *openapi.Unverified // never nil: an answer is addressed by it, also after a panic
+	app     App                 // zero while it is not known
+	method  method              // zero while it is not known
 	refusal *openapi.Error
+}
+
+// newExchange knows nothing yet, and can be answered all the same.
+func (s *server) newExchange() *exchange {
+	return &exchange{server: s, trace: newTrace(), request: &openapi.Unverified{}}
 }
 
 // answer gives the bytes to send. Whatever goes wrong, it is one error under the method's node, signed
@@ -122,7 +127,16 @@ func (x *exchange) seal(node []byte) []byte {
 }
 
 func (x *exchange) response(node []byte) openapi.Response {
-	return openapi.Response{Method: x.request.Method(), Node: node, SignType: x.request.SignType(), Charset: x.request.Charset()}
+	return openapi.Response{Method: x.request.Method(), Node: node, SignType: x.signType(), Charset: x.request.Charset()}
+}
+
+// signType is the request's where the app was given SHA-1. Everybody can name an app: an answer to a
+// request that nobody has verified would be a SHA-1 signature under the platform's key for the asking.
+func (x *exchange) signType() openapi.SignType {
+	if x.app.AllowSHA1 {
+		return x.request.SignType()
+	}
+	return openapi.RSA2
 }
 
 // logPanic keeps where it happened. The value of the panic is shown only when it is the runtime's: any

@@ -67,7 +67,7 @@ func New(config Config) (http.Handler, error) {
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	start := s.Now()
-	x := &exchange{server: s, trace: newTrace()}
+	x := s.newExchange()
 	body, err := readBody(w, r)
 	answer := x.answer(r.Context(), r.URL.RawQuery, body, err)
 	s.log(x, len(body), s.Now().Sub(start))

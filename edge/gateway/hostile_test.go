@@ -232,7 +232,7 @@ func TestOtherResults(t *testing.T) {
 }
 
 func TestEveryReasonHasItsWords(t *testing.T) {
-	reasons := []payment.Reason{payment.IllegalParams, payment.ContextInconsistent, payment.SellerNotAllowed, payment.RecordInvalid,
+	reasons := []payment.Reason{payment.IllegalParams, payment.ContextInconsistent, payment.SellerNotAllowed, payment.RecordInvalid, payment.RecordUnverifiable,
 		payment.RecordUserMismatch, payment.RecordCardMismatch, payment.QuotaExceeded, payment.SettleOverdue, payment.RecordUsed,
 		payment.UserNotExist, payment.FundsNotEnough}
 	seen := map[any]payment.Reason{}

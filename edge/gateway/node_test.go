@@ -171,9 +171,12 @@ func TestNodeClientsSHA1(t *testing.T) {
 	for _, client := range []int{3, 4} {
 		config := nodeConfig(t, w.url)
 		config["signType"] = "RSA"
-		result := callNode(t, client, config, nodeCall{openapi.MethodKeyQuery, nil})[0]
-		if result.Error != "" || result.Answer["code"] != "10000" {
+		results := callNode(t, client, config, nodeCall{openapi.MethodKeyQuery, nil}, nodeCall{openapi.MethodKeyQuery, map[string]any{"appAuthToken": "x"}})
+		if result := results[0]; result.Error != "" || result.Answer["code"] != "10000" {
 			t.Errorf("%d: %+v", client, result)
+		}
+		if result := results[1]; result.Error != "" || result.Answer["subCode"] != string(openapi.SubNoAppAuth) {
+			t.Errorf("%d: a refusal before the signature is checked: %+v", client, result)
 		}
 	}
 }
@@ -195,12 +198,9 @@ func TestNodeClientsReadErrors(t *testing.T) {
 		)
 		wrongKey := nodeConfig(t, w.url)
 		wrongKey["privateKey"] = openapi.BareKey(stranger)
-		sha1 := nodeConfig(t, w.url)
-		sha1["signType"] = "RSA"
 		results = append(results, callNode(t, client, wrongKey, nodeCall{openapi.MethodKeyQuery, nil})...)
-		results = append(results, callNode(t, client, sha1, nodeCall{openapi.MethodKeyQuery, nil})...)
 		for i, want := range []openapi.SubCode{openapi.SubFail, openapi.SubIllegalParams, openapi.SubInvalidMethod, openapi.SubNoAppAuth,
-			openapi.SubInvalidSignature, openapi.SubInvalidSignatureType} {
+			openapi.SubInvalidSignature} {
 			if got := results[i]; got.Error != "" || got.Answer["subCode"] != string(want) || got.Answer["subMsg"] == "" {
 				t.Errorf("%d, call %d: %+v, want %s", client, i, got, want)
 			}

@@ -124,8 +124,8 @@ func TestAnswerBytes(t *testing.T) {
 const keyQueryText = "app_id=2026051100000001&charset=utf-8&method=alipay.commerce.transport.offlinepay.key.query" +
 	"&sign_type=RSA2&timestamp=2026-05-11 12:00:00&version=1.0"
 
-// TestSHA1Policy: sign_type RSA is for apps that were given it; everything else is refused in words
-// that the client can verify.
+// TestSHA1Policy: sign_type RSA is for apps that were given it. Nobody else gets a SHA-1 signature of
+// the platform's, not even under the refusal.
 func TestSHA1Policy(t *testing.T) {
 	for _, allowed := range []bool{true, false} {
 		w := newWorld(t, func(_ *gateway.Config, app *gateway.App) { app.AllowSHA1 = allowed })
@@ -133,7 +133,7 @@ func TestSHA1Policy(t *testing.T) {
 		p["sign_type"] = "RSA"
 		p["sign"] = signText(t, appKey(), openapi.RSA, strings.Replace(keyQueryText, "RSA2", "RSA", 1))
 		_, answer := w.post(t, encode(p), "", "")
-		n := read(t, answer, openapi.RSA)
+		n := read(t, answer, map[bool]openapi.SignType{true: openapi.RSA, false: openapi.RSA2}[allowed])
 		if (n.Code == "10000") != allowed || !n.Signed {
 			t.Errorf("allowed %v: %s", allowed, answer)
 		}

@@ -49,7 +49,8 @@ func (u *Unverified) AppID() AppID { return AppID(u.get("app_id")) }
 // Method is what the request asks for.
 func (u *Unverified) Method() Method { return Method(u.get("method")) }
 
-// SignType is how the answer is to be signed: as the request says, RSA2 where that is no way to sign.
+// SignType is how the request asks for its answer to be signed; RSA2 where it names no way to sign. Whether
+// the app may have SHA-1, its registration says: see Policy.
 func (u *Unverified) SignType() SignType {
 	if SignType(u.get("sign_type")) == RSA {
 		return RSA

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/shuama/shuama/ledger"
@@ -78,6 +79,7 @@ const (
 	ContextInconsistent Reason = "CONTEXT_INCONSISTENT" // this out_trade_no was settled with other content
 	SellerNotAllowed    Reason = "SELLER_NOT_ALLOWED"   // seller_login_name is not the merchant's
 	RecordInvalid       Reason = "RECORD_INVALID"       // form, signature or time of a record or its code
+	RecordUnverifiable  Reason = "RECORD_UNVERIFIABLE"  // nobody can tell yet whether a record is genuine: retry
 	RecordUserMismatch  Reason = "RECORD_USER_MISMATCH" // the record is another user's
 	RecordCardMismatch  Reason = "RECORD_CARD_MISMATCH" // the record is another card type's
 	QuotaExceeded       Reason = "QUOTA_EXCEEDED"       // more than the code's single-trade limit
@@ -87,6 +89,13 @@ const (
 	FundsNotEnough      Reason = "BALANCE_NOT_ENOUGH"   // balance, credit line and guarantee are all used up: retry
 	SystemBusy          Reason = "SYSTEM_ERROR"         // outcome unknown: retry
 )
+
+// precedes tells whether r stands before other in the list of reasons; every reason stands before none.
+func (r Reason) precedes(other Reason) bool {
+	order := []Reason{IllegalParams, ContextInconsistent, SellerNotAllowed, RecordInvalid, RecordUnverifiable, RecordUserMismatch,
+		RecordCardMismatch, QuotaExceeded, SettleOverdue, RecordUsed, UserNotExist, FundsNotEnough, SystemBusy}
+	return other == "" || slices.Index(order, r) < slices.Index(order, other)
+}
 
 // Store keeps the books and the trades. An implementation is durable: what Update has answered nil
 // to is there after a power cut. edge/store has one on SQLite.

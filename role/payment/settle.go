@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -19,11 +20,16 @@ type Policy struct {
 	SettleWithin time.Duration // 结算时间: a trade whose first record is older is not settled (document 2 §4.2.3.1)
 	BusyRetry    time.Duration // when to ask again after UNKNOWN
 	FundsRetry   time.Duration // when to ask again after a lack of funds
+	// CannotTellRetry is when to ask again where a key or the time to judge a record by is still missing.
+	CannotTellRetry time.Duration
+	// Panicked hears of a bug that left one trade UNKNOWN, and never of what the trade holds; may be nil.
+	Panicked func(what, stack string)
 }
 
 // DefaultPolicy takes records up to 30 days old: terminals may be out of reach for weeks.
 func DefaultPolicy() Policy {
-	return Policy{Clock: ridecode.DefaultClock(), SettleWithin: 30 * 24 * time.Hour, BusyRetry: time.Minute, FundsRetry: time.Hour}
+	return Policy{Clock: ridecode.DefaultClock(), SettleWithin: 30 * 24 * time.Hour, BusyRetry: time.Minute, FundsRetry: time.Hour,
+		CannotTellRetry: time.Hour}
 }
 
 // Payment is one payment institution. It is safe for concurrent use.
@@ -47,6 +53,7 @@ type claim struct {
 	codes  []ridecode.ID
 	reason Reason // why it cannot be settled, empty when it can
 	why    string
+	retry  time.Time // when to ask again after RecordUnverifiable
 }
 
 // Settle moves the money of trades, one result a trade in their order (document 2 §4.2.3). A trade
@@ -75,12 +82,36 @@ func (p *Payment) verify(merchant Merchant, trades []Trade, now time.Time) []cla
 	for worker := range workers {
 		wait.Go(func() {
 			for i := worker; i < len(trades); i += workers {
-				claims[i] = p.claim(merchant, trades[i], now)
+				claims[i] = p.claimSafely(merchant, trades[i], now)
 			}
 		})
 	}
 	wait.Wait()
 	return claims
+}
+
+// claimSafely makes a bug that one trade brings out into an unknown outcome of that trade: a panic here
+// would end the server, and every other trade with it.
+func (p *Payment) claimSafely(merchant Merchant, trade Trade, now time.Time) (c claim) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			p.tellPanic(caught)
+			c = claim{trade: trade, reason: SystemBusy, why: "this trade could not be looked at: send it again, unchanged"}
+		}
+	}()
+	return p.claim(merchant, trade, now)
+}
+
+// tellPanic shows the value of a panic only when it is the runtime's: any other may quote content.
+func (p *Payment) tellPanic(caught any) {
+	if p.policy.Panicked == nil {
+		return
+	}
+	what := fmt.Sprintf("%T", caught)
+	if fault, isRuntime := caught.(runtime.Error); isRuntime {
+		what = fault.Error()
+	}
+	p.policy.Panicked(what, string(debug.Stack()))
 }
 
 func (p *Payment) unknown(trades []Trade, now time.Time) []Result {
@@ -95,6 +126,9 @@ func (p *Payment) unknown(trades []Trade, now time.Time) []Result {
 func needOf(merchant Merchant, claims []claim) Need {
 	need := Need{Accounts: []ledger.AccountID{merchant.Account, GuaranteeAccount, ClaimsAccount}}
 	for _, c := range claims {
+		if c.reason == IllegalParams || c.reason == SystemBusy {
+			continue
+		}
 		need.Trades = append(need.Trades, c.key)
 		if c.reason != "" {
 			continue
@@ -136,21 +170,42 @@ func (d *decision) changes() Changes {
 
 // settle judges one trade, in the order of the reasons.
 func (d *decision) settle(c *claim) Result {
-	if c.key.OutTradeNo == "" {
+	switch c.reason {
+	case IllegalParams:
 		return d.refuse(c, c.reason, c.why)
+	case SystemBusy:
+		return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Unknown, Reason: c.reason, Why: c.why,
+			NeedRetry: true, NextRetry: d.now.Add(d.policy.BusyRetry)}
 	}
 	if earlier, known := d.state.Trades[c.key]; known {
 		return d.replay(c, earlier)
 	}
 	if c.reason != "" {
-		return d.refuse(c, c.reason, c.why)
+		return d.refuseClaim(c)
 	}
 	for _, code := range c.codes {
 		if other, used := d.state.Codes[code]; used {
-			return d.refuse(c, RecordUsed, "a code in its records has paid for another trade, "+string(other.OutTradeNo))
+			return d.refuse(c, RecordUsed, "a code in its records has paid for "+d.nameOf(other))
 		}
 	}
 	return d.pay(c)
+}
+
+// refuseClaim refuses what the records say. Where they say nothing yet, the trade may come again.
+func (d *decision) refuseClaim(c *claim) Result {
+	result := d.refuse(c, c.reason, c.why)
+	if c.reason == RecordUnverifiable {
+		result.NeedRetry, result.NextRetry = true, c.retry
+	}
+	return result
+}
+
+// nameOf names a trade to a merchant. The numbers of another app are not this one's to learn.
+func (d *decision) nameOf(other TradeKey) string {
+	if other.App != d.merchant.App {
+		return "another trade"
+	}
+	return "another trade, " + string(other.OutTradeNo)
 }
 
 // replay answers a number that was settled before. Other content under it is refused: were it

@@ -115,18 +115,29 @@ func TestReasons(t *testing.T) {
 			t.Records[0] = bytes.Clone(t.Records[0])
 			t.Records[0][len(t.Records[0])-1] ^= 1
 		}, payment.RecordInvalid, "integrity value"},
-		{"unregistered terminal", func(t *payment.Trade) { t.Records = [][]byte{unregistered} }, payment.RecordInvalid, "pos_id"},
+		{"unregistered terminal", func(t *payment.Trade) { t.Records = [][]byte{unregistered} }, payment.RecordUnverifiable, "pos_id"},
+		{"settled number with one record twice", func(t *payment.Trade) { *t = settled; t.Records = [][]byte{settled.Records[0], settled.Records[0]} }, payment.IllegalParams, "records[1]"},
+		{"settled number with no amount", func(t *payment.Trade) { *t = settled; t.AmountFen = 0 }, payment.IllegalParams, "amount"},
+		{"one bad record twice", func(t *payment.Trade) { t.Records = [][]byte{[]byte("noise"), []byte("noise")} }, payment.IllegalParams, "records[1]"},
+		{"one record twice for another's account", func(t *payment.Trade) { t.Records = append(t.Records, t.Records[0]); t.SellerLogin = "x" }, payment.IllegalParams, "records[1]"},
+		{"another's ride, then noise", func(t *payment.Trade) { t.UserID = "2088000000000002"; t.Records = append(t.Records, []byte("noise")) }, payment.RecordInvalid, "records[1]"},
+		{"unregistered terminal, then noise", func(t *payment.Trade) { t.Records = [][]byte{unregistered, []byte("noise")} }, payment.RecordInvalid, "records[1]"},
+		{"over the limit, then an unregistered terminal", func(t *payment.Trade) { t.AmountFen = 30_01; t.Records = append(t.Records, unregistered) }, payment.RecordUnverifiable, "records[1]"},
 		{"another's ride", func(t *payment.Trade) { t.UserID = "2088000000000002" }, payment.RecordUserMismatch, "user_id"},
 		{"another card", func(t *payment.Trade) { t.CardType = "GJ310000" }, payment.RecordCardMismatch, "card_type"},
 		{"over the limit", func(t *payment.Trade) { t.AmountFen = 30_01 }, payment.QuotaExceeded, "amount"},
 		{"a record that paid", func(t *payment.Trade) { t.Records = settled.Records }, payment.RecordUsed, string(settled.OutTradeNo)},
+	}
+	if err := s.Payment.TopUp(t.Context(), payment.TopUp{ID: "enough", Account: payment.UserAccount(ming), AmountFen: 100_00, At: s.Now()}); err != nil {
+		t.Fatal(err)
 	}
 	before := s.Audit()
 	for i, c := range cases {
 		bad := s.ride(t)
 		c.change(&bad)
 		results := s.settle(t, bad, s.ride(t))
-		if results[0].Outcome != payment.Refused || results[0].Reason != c.want || !strings.Contains(results[0].Why, c.field) || results[0].NeedRetry {
+		if results[0].Outcome != payment.Refused || results[0].Reason != c.want || !strings.Contains(results[0].Why, c.field) ||
+			results[0].NeedRetry != (c.want == payment.RecordUnverifiable) {
 			t.Errorf("%s: %+v, want %s naming %s", c.name, results[0], c.want, c.field)
 		}
 		if results[1].Outcome != payment.Settled {
@@ -141,7 +152,7 @@ func TestReasons(t *testing.T) {
 func TestOverdueAndFuture(t *testing.T) {
 	s := newScene(t)
 	trade := s.ride(t)
-	if got := s.Payment.Settle(t.Context(), s.Payee, []payment.Trade{trade}, s.Now().Add(-21*time.Second))[0]; got.Reason != payment.RecordInvalid {
+	if got := s.Payment.Settle(t.Context(), s.Payee, []payment.Trade{trade}, s.Now().Add(-21*time.Second))[0]; got.Reason != payment.RecordUnverifiable {
 		t.Errorf("a record from the future: %+v", got)
 	}
 	s.Pass(30 * 24 * time.Hour)
@@ -154,6 +165,136 @@ func TestOverdueAndFuture(t *testing.T) {
 	if got := s.settle(t, trade)[0]; got.Reason != payment.SettleOverdue {
 		t.Errorf("one second later: %+v", got)
 	}
+}
+
+// What time would cure is no final answer: once the terminal is registered, the key list has arrived or
+// the clock has gone on, the same trade settles. After the deadline nobody waits any longer.
+func TestCannotTellYet(t *testing.T) {
+	s := newScene(t)
+	stranger := s.GateSignedBy(record.TerminalInfo{POSID: "stranger", Kind: record.Single, Line: "19"}, 200, record.Legacy{})
+	unregistered, unknownKey := s.ride(t), s.ride(t)
+	s.Pass(time.Second)
+	unregistered.Records, unregistered.OrderTime = [][]byte{stranger.Tap(s.phone).Record}, s.Now()
+	keyless := payment.New(s.Books, noKeys{}, everyKey{s}, payment.DefaultPolicy())
+	registered := payment.New(s.Books, everyKey{s}, anyApp{everyKey{s}}, payment.DefaultPolicy())
+	const deadline = 30*24*time.Hour + time.Second
+	for _, c := range []struct {
+		name         string
+		before, cure *payment.Payment
+		trade        payment.Trade
+		ahead, retry time.Duration // of the record's time, and of the retry, before and after the server's clock
+		field        string
+	}{
+		{"terminal", s.Payment, registered, unregistered, 0, time.Hour, "pos_id"},
+		{"key", keyless, s.Payment, unknownKey, 0, time.Hour, "code: key"},
+		{"a minute ahead", s.Payment, s.Payment, s.ride(t), time.Minute, time.Hour, "acceptance time"},
+		{"a day ahead", s.Payment, s.Payment, s.ride(t), 24 * time.Hour, 24 * time.Hour, "acceptance time"},
+	} {
+		settle := func(p *payment.Payment, now time.Time) payment.Result {
+			return p.Settle(t.Context(), s.Payee, []payment.Trade{c.trade}, now)[0]
+		}
+		now := c.trade.OrderTime.Add(-c.ahead)
+		if got := settle(c.before, now); got.Outcome != payment.Refused || got.Reason != payment.RecordUnverifiable ||
+			!strings.Contains(got.Why, c.field) || !got.NeedRetry || !got.NextRetry.Equal(now.Add(c.retry)) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		var wrong *payment.RecordError
+		if err := c.before.VerifyRecord(t.Context(), s.Payee, c.trade.Records[0], now); !errors.As(err, &wrong) || wrong.Reason != payment.RecordUnverifiable {
+			t.Errorf("%s: record.verify answers %v", c.name, err)
+		}
+		if got := settle(c.before, c.trade.OrderTime.Add(deadline)); got.Reason != payment.SettleOverdue || got.NeedRetry {
+			t.Errorf("%s, after the deadline: %+v", c.name, got)
+		}
+		if got := settle(c.cure, c.trade.OrderTime.Add(deadline-time.Second)); got.Outcome != payment.Settled {
+			t.Errorf("%s, cured on the last second: %+v", c.name, got)
+		}
+	}
+	s.Audit()
+}
+
+// A record that is wrong stays wrong, whatever else is not known yet.
+func TestWrongBeforeUnknown(t *testing.T) {
+	s := newScene(t)
+	trade := s.ride(t)
+	keyless := payment.New(s.Books, noKeys{}, everyKey{s}, payment.DefaultPolicy())
+	raw := bytes.Clone(trade.Records[0])
+	raw[len(raw)-1] ^= 1
+	for name, p := range map[string]*payment.Payment{"key": keyless, "time": s.Payment} {
+		var wrong *payment.RecordError
+		if err := p.VerifyRecord(t.Context(), s.Payee, raw, s.Now().Add(-time.Hour)); !errors.As(err, &wrong) || wrong.Reason != payment.RecordInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The trade numbers of one app are not told to another.
+func TestRecordUsedByAnotherApp(t *testing.T) {
+	s := newScene(t)
+	trade := s.ride(t)
+	if got := s.settle(t, trade)[0]; got.Outcome != payment.Settled {
+		t.Fatal(got)
+	}
+	other := payment.Merchant{App: "2021000000000002", Account: payment.MerchantAccount("ferry")}
+	if err := s.Payment.OpenMerchant(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	p := payment.New(s.Books, everyKey{s}, anyApp{everyKey{s}}, payment.DefaultPolicy())
+	got := p.Settle(t.Context(), other, []payment.Trade{trade}, s.Now())[0]
+	if got.Reason != payment.RecordUsed || !strings.Contains(got.Why, "another trade") || strings.Contains(got.Why, string(trade.OutTradeNo)) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A bug that one trade brings out is an unknown outcome of that trade; its neighbours settle, and what
+// is told of it quotes nothing.
+func TestPanicIsUnknown(t *testing.T) {
+	s := newScene(t)
+	second := s.Gate(record.TerminalInfo{POSID: "buggy", Kind: record.Single, Line: "19"}, 200)
+	bad, good := s.ride(t), s.ride(t)
+	s.Pass(time.Second)
+	bad.Records = [][]byte{second.Tap(s.phone).Record}
+	policy, told := payment.DefaultPolicy(), ""
+	policy.Panicked = func(what, stack string) { told += what + stack }
+	p := payment.New(s.Books, everyKey{s}, buggy{everyKey{s}}, policy)
+	results := p.Settle(t.Context(), s.Payee, []payment.Trade{bad, good}, s.Now())
+	if got := results[0]; got.OutTradeNo != bad.OutTradeNo || got.Outcome != payment.Unknown || got.Reason != payment.SystemBusy || !got.NeedRetry || !got.NextRetry.After(s.Now()) {
+		t.Errorf("%+v", got)
+	}
+	if results[1].Outcome != payment.Settled {
+		t.Errorf("its neighbour: %+v", results[1])
+	}
+	if told == "" || strings.Contains(told, "a secret") {
+		t.Errorf("told: %s", told)
+	}
+	if got := s.settle(t, bad)[0]; got.Outcome != payment.Settled {
+		t.Errorf("once the bug is gone: %+v", got)
+	}
+	s.Audit()
+}
+
+// noKeys is a key list that has not arrived.
+type noKeys struct{}
+
+func (noKeys) IssuerKey(ridecode.KeyID) (ridecode.Verifier, bool) { return nil, false }
+
+// anyApp knows every terminal for every app; "stranger" signs as terminals of 2018 do.
+type anyApp struct{ everyKey }
+
+func (a anyApp) TerminalIntegrity(_ payment.AppID, posID string) (record.Integrity, bool) {
+	if posID == "stranger" {
+		return record.Legacy{}, true
+	}
+	return a.everyKey.TerminalIntegrity(testkit.AppID, posID)
+}
+
+// buggy fails at one terminal.
+type buggy struct{ everyKey }
+
+func (b buggy) TerminalIntegrity(app payment.AppID, posID string) (record.Integrity, bool) {
+	if posID == "buggy" {
+		panic("a secret")
+	}
+	return b.everyKey.TerminalIntegrity(app, posID)
 }
 
 // One code is one ride: it pays once, however many records and trades are made of it.
