@@ -52,8 +52,8 @@ there too. With upload_url and trust_url in terminal.json, records are brought t
 trust bundles fetched, whenever there is a network; the gate never waits for one.
 
 terminal.json also names readers ("serial:/dev/ttyS1:115200:raw", "keyboard:/dev/input/by-id/…",
-"folder:pictures"), voice ("zh", "en", "tone"), the hook that opens the gate, again_sec (how soon one rider
-may come again) and time servers. Flags stand over the file.
+"folder:pictures"), voice ("zh", "en", "tone"), the hook that opens the gate, again_sec and companion_sec (how
+soon one rider may come again, or bring somebody), codes_most, online_ms and time servers. Flags stand over the file.
 
 Exit status: 0 all accepted, 1 some refused, 2 misuse.
 
@@ -123,7 +123,7 @@ func (c *terminalCommand) open(w *world) (*gateRun, error) {
 	if torn := gate.journal.TornBytes(); torn > 0 {
 		w.tell(fmt.Sprintf("cut %d bytes off the journal: a record that a power cut interrupted and no rider was let through with", torn))
 	}
-	gate.Terminal = terminal.New(journalKeeper{gate.journal, gate.keepAs()}, rememberedCodes)
+	gate.Terminal = terminal.New(journalKeeper{gate.journal, gate.keepAs()}, gate.settings.CodesMost)
 	gate.configure()
 	if err := gate.recall(gate.base.Clock, gate.clock.now()); err != nil {
 		return nil, errors.Join(err, gate.Close())

@@ -32,7 +32,9 @@ type gateSettings struct {
 	Amount        string   `json:"amount"`         // yuan; empty: not known yet
 	CardTypes     []string `json:"card_types"`     // empty: all that the trust bundle has
 	RecordVersion uint8    `json:"record_version"` // 0: 1
-	AgainSec      int64    `json:"again_sec"`      // how soon one rider may come again; minutes keep companions off
+	AgainSec      int64    `json:"again_sec"`      // how soon one rider may come again, whatever code he shows
+	CompanionSec  int64    `json:"companion_sec"`  // 禁止带人: how long a rider may bring nobody along; 0: companions are allowed
+	CodesMost     int      `json:"codes_most"`     // how many accepted codes are remembered, so that none opens twice
 
 	Readers     []string          `json:"readers"`
 	Voice       []string          `json:"voice"`        // zh, en, tone; empty: silent
@@ -62,7 +64,7 @@ type cardKeySettings struct {
 const uploadToken = "upload.token"
 
 func defaultGate(posID string) gateSettings {
-	return gateSettings{POSID: posID, Kind: string(record.Single), CardTypes: []string{}, AgainSec: 0, Readers: []string{},
+	return gateSettings{POSID: posID, Kind: string(record.Single), CardTypes: []string{}, CodesMost: rememberedCodes, Readers: []string{},
 		Voice: []string{}, Hook: []string{}, CardData: []cardKeySettings{}, OnlineElse: "open", TimeServers: []string{}, MaxSkewSec: 60}
 }
 
@@ -115,6 +117,9 @@ func (g *gateRun) check() (err error) {
 	if g.settings.OnlineMs > 0 && (g.settings.Kind != string(record.Single) || g.fareFen == 0) {
 		return errors.New("terminal.json: online_ms: only a SINGLE tap with an amount is a whole trade that can be settled online")
 	}
+	if g.settings.AgainSec < 0 || g.settings.CompanionSec < 0 || g.settings.CodesMost < 1 {
+		return errors.New("terminal.json: again_sec and companion_sec are 0 or more, codes_most is 1 or more")
+	}
 	if g.settings.POSID == "" {
 		return errors.New("terminal.json: pos_id: empty; records without it belong to no terminal")
 	}
@@ -126,7 +131,7 @@ func (c *terminalCommand) baseSettings(gate *gateRun) (terminal.Settings, error)
 	if err != nil {
 		return terminal.Settings{}, err
 	}
-	settings := terminal.Settings{Clock: ridecode.DefaultClock(), Signer: signer, Chained: true, AgainSec: gate.settings.AgainSec,
+	settings := terminal.Settings{Clock: ridecode.DefaultClock(), Signer: signer, Chained: true, AgainSec: max(gate.settings.AgainSec, gate.settings.CompanionSec),
 		Version: record.Version(gate.settings.RecordVersion), Software: "shuama"}
 	if settings.Rules, err = c.cardRules(gate.settings.CardData); err != nil {
 		return terminal.Settings{}, err
