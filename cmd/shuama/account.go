@@ -34,12 +34,11 @@ func (c *accountOpenCommand) Run(w *world) error {
 	if err != nil {
 		return fmt.Errorf("--credit: %w", err)
 	}
-	if len(c.User) != 16 {
-		return fmt.Errorf("USER: not 16 characters (document 1 §6.3.2)")
+	user, err := parseUser(c.User)
+	if err != nil {
+		return err
 	}
-	return withBooks(w, c.Dir, func(b *books) error {
-		return b.OpenUser(w.context, ridecode.UserID(c.User), credit)
-	})
+	return withBooks(w, c.Dir, func(b *books) error { return b.OpenUser(w.context, user, credit) })
 }
 
 type accountTopUpCommand struct {
@@ -89,7 +88,9 @@ func (c *accountAuditCommand) Run(w *world) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprint(w.stdout, auditText(report))
+		if _, err := fmt.Fprint(w.stdout, auditText(report)); err != nil {
+			return err
+		}
 		if len(report.Faults) > 0 {
 			return refusal{}
 		}

@@ -68,6 +68,20 @@ func openCity(dir string) (*city, error) {
 	return c, err
 }
 
+// changeCity opens a city to change its settings, alone.
+func changeCity(dir string, change func(*city) error) (err error) {
+	unlock, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	home, err := openCity(dir)
+	if err != nil {
+		return err
+	}
+	return change(home)
+}
+
 func (c *city) path(name string) string { return filepath.Join(c.dir, name) }
 
 func (c *city) save() error { return writeJSON(c.path("city.json"), c.settings) }
@@ -100,6 +114,9 @@ func (b *books) Close() error { return b.db.Close() }
 func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
 	known, err := c.register(window)
 	if err != nil {
+		return nil, err
+	}
+	if err := mustExist(c.path("shuama.db"), "the books of this city"); err != nil {
 		return nil, err
 	}
 	db, err := store.Open(c.path("shuama.db"))

@@ -183,6 +183,20 @@ func adviceOf(verdict ridecode.Verdict) string {
 		return "This code opened the gate before: refresh the code on the phone."
 	case ridecode.QuotaExceeded:
 		return "The fare is more than one trade of this code may cost."
+	case ridecode.UserDenied:
+		return "Staff can say why, and how to be let in again."
+	case ridecode.CardDataInvalid:
+		return "Go to the card issuer: the card's data is over, or not this card's."
+	case ridecode.RiderTooSoon:
+		return "One rider, one ride: wait, or let everybody show a phone."
+	case ridecode.OnlineRefused:
+		return "Nothing was charged here; pay in another way, or try again."
+	case ridecode.TrustExpired:
+		return "The gate needs a newer trust bundle: bring it a network, or a file."
+	case ridecode.SystemError:
+		return "The gate is at fault: use another one, and tell the staff."
+	case ridecode.NotInitialized:
+		return "The gate has no keys or card types: see its settings."
 	case ridecode.CardTypeUnsupported:
 		return "This gate does not take that card: choose another one on the phone."
 	}

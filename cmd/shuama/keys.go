@@ -54,6 +54,9 @@ func (c *keysInitCommand) Run(w *world) error {
 	if _, err := os.Stat(made.path("city.json")); err == nil {
 		return fmt.Errorf("%s holds a city already: its keys are not overwritten", c.Dir)
 	}
+	if _, err := os.Stat(made.path("issuer.sealed")); err == nil {
+		return fmt.Errorf("%s holds keys and no city: an earlier keys init was interrupted; remove the folder and start again", c.Dir)
+	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func (c *keysInitCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(made.makeSlots(sealer), made.makePlatformKey(sealer), made.makeAuthority(sealer)); err != nil {
+	if err := errors.Join(made.makeSlots(sealer), made.makePlatformKey(sealer), made.makeAuthority(sealer), makeBooks(made.path("shuama.db"))); err != nil {
 		return err
 	}
 	if err := made.save(); err != nil {
@@ -141,8 +144,11 @@ func (keysAppCommand) Help() string {
 
 // Run registers the app.
 func (c *keysAppCommand) Run(w *world) error {
-	home, err := openCity(c.Dir)
-	if err != nil {
+	return changeCity(c.Dir, func(home *city) error { return c.register(w, home) })
+}
+
+func (c *keysAppCommand) register(w *world, home *city) error {
+	if err := errors.Join(checkName("APP_ID", c.AppID), checkName("--merchant", c.Merchant), checkName("--login", c.Login)); err != nil {
 		return err
 	}
 	if _, err := home.app(c.AppID); err == nil {
@@ -207,13 +213,21 @@ Examples:
 
 // Run registers the terminal.
 func (c *keysTerminalCommand) Run(w *world) error {
-	home, err := openCity(c.Dir)
-	if err != nil {
-		return err
-	}
+	return changeCity(c.Dir, func(home *city) error { return c.register(w, home) })
+}
+
+func (c *keysTerminalCommand) register(w *world, home *city) error {
 	app, err := home.app(c.AppID)
 	if err != nil {
 		return err
+	}
+	if err := checkName("POS_ID", c.POSID); err != nil {
+		return err
+	}
+	if c.Merchant != "" {
+		if _, err := os.Stat(filepath.Join(c.Merchant, depotToken)); err != nil {
+			return fmt.Errorf("--merchant: not a merchant's folder: %w", err)
+		}
 	}
 	for _, t := range app.Terminals {
 		if t.POSID == c.POSID {
@@ -269,6 +283,9 @@ func makeTerminalFolder(home *city, c *keysTerminalCommand) (string, error) {
 		return "", err
 	}
 	_, bundle, err := home.Newest(context.Background())
+	if err == nil && bundle == nil {
+		err = fmt.Errorf("no trust bundle was published: run shuama trust publish %s", c.Dir)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -74,7 +74,7 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return public, errors.Join(makeToken(c.Out),
+	return public, errors.Join(makeToken(c.Out), makeBooks(filepath.Join(c.Out, "merchant.db")),
 		replaceFile(filepath.Join(c.Out, "fares.json"), []byte(sampleFares), 0o644),
 		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID, PairWaitMin: defaultPairWaitMin}))
 }
@@ -103,6 +103,9 @@ func openOffice(dir string, settler merchant.Settler) (*office, error) {
 	}
 	ring, err := readKeyRing(filepath.Join(dir, "keys.json"), trust.WindowFast)
 	if err != nil {
+		return nil, err
+	}
+	if err := mustExist(filepath.Join(dir, "merchant.db"), "this merchant's records and trades"); err != nil {
 		return nil, err
 	}
 	db, err := store.Open(filepath.Join(dir, "merchant.db"))
@@ -214,6 +217,9 @@ func (c *merchantSettleCommand) Run(w *world) error {
 		return err
 	}
 	defer o.Close()
+	if _, err := o.Reconsider(w.context, w.now().UTC()); err != nil {
+		return err
+	}
 	for {
 		report, err := o.SettleDue(w.context, w.now().UTC())
 		if err != nil {

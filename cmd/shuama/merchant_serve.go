@@ -72,6 +72,9 @@ const settleEvery = 2 * time.Second
 
 // settle goes on until the server stops: a fault of the gateway is the next round's business.
 func (c *merchantServeCommand) settle(ctx context.Context, w *world, o *office, logger *slog.Logger) {
+	if _, err := o.Reconsider(ctx, w.now().UTC()); err != nil {
+		logger.Error("what stands aside", "err", err)
+	}
 	for c.Settle && ctx.Err() == nil {
 		report, err := o.SettleDue(ctx, w.now().UTC())
 		if report.Sent > 0 {

@@ -207,6 +207,9 @@ func (g *gateRun) scan(w *world, scan reader.Scan) {
 		g.refused = true
 		w.tell(fmt.Sprintf("%s: %v", scan.Source, scan.Err))
 		g.answer(w, prompt.Unreadable(), "")
+		if g.json {
+			g.told(w, writeLine(w.stdout, tapJSON{Verdict: "UNREADABLE", Reason: scan.Err.Error()}))
+		}
 		return
 	}
 	g.tell(w, g.tap(w, scan.Payload))

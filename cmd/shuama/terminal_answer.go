@@ -27,9 +27,7 @@ func (g *gateRun) tell(w *world, got terminal.Acceptance) {
 	} else {
 		_, err = fmt.Fprintln(w.stdout, tapText(got))
 	}
-	if err != nil {
-		w.tell(err.Error())
-	}
+	g.told(w, err)
 }
 
 // answer opens the gate first: a rider waits for that, and not for words.
@@ -73,9 +71,20 @@ func writeTapJSON(out io.Writer, got terminal.Acceptance) error {
 		line.UserID, line.CardType, line.CardNo = string(grant.UserID), string(grant.CardType), string(grant.CardNo)
 		line.Record = hex.EncodeToString(got.Record)
 	}
+	return writeLine(out, line)
+}
+
+func writeLine(out io.Writer, line tapJSON) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(line)
+}
+
+// told tells a keeper that nobody reads the answers any more; the gate goes on.
+func (g *gateRun) told(w *world, err error) {
+	if err != nil {
+		w.tell(err.Error())
+	}
 }
 
 // refusalDocument is a refused code as the journal keeps it, for disputes and for finding fraud

@@ -117,6 +117,14 @@ func (g *gateRun) check() (err error) {
 	if g.settings.OnlineMs > 0 && (g.settings.Kind != string(record.Single) || g.fareFen == 0) {
 		return errors.New("terminal.json: online_ms: only a SINGLE tap with an amount is a whole trade that can be settled online")
 	}
+	if g.settings.RecordVersion > 2 || g.settings.HookMs < 0 || g.settings.OnlineMs < 0 || g.settings.MaxSkewSec < 0 {
+		return errors.New("terminal.json: record_version is 0, 1 or 2; hook_ms, online_ms and max_skew_sec are 0 or more")
+	}
+	for name, text := range map[string]string{"upload_url": g.settings.UploadURL, "trust_url": g.settings.TrustURL} {
+		if text != "" && !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://") {
+			return fmt.Errorf("terminal.json: %s: not an http address", name)
+		}
+	}
 	if g.settings.AgainSec < 0 || g.settings.CompanionSec < 0 || g.settings.CodesMost < 1 {
 		return errors.New("terminal.json: again_sec and companion_sec are 0 or more, codes_most is 1 or more")
 	}

@@ -104,20 +104,18 @@ func (c *trustAllowCommand) Run(w *world) error {
 
 // changeDenied takes the user off the list, and has add put it back in another way.
 func changeDenied(w *world, dir, user string, add func([]deniedMember) []deniedMember) error {
-	home, err := openCity(dir)
-	if err != nil {
+	if _, err := parseUser(user); err != nil {
 		return err
 	}
-	if len(user) != 16 {
-		return errors.New("USER: not 16 characters (document 1 §6.3.2)")
-	}
-	without := slices.DeleteFunc(home.settings.Trust.Denied, func(d deniedMember) bool { return d.User == user })
-	home.settings.Trust.Denied = add(without)
-	if err := home.save(); err != nil {
+	return changeCity(dir, func(home *city) error {
+		without := slices.DeleteFunc(home.settings.Trust.Denied, func(d deniedMember) bool { return d.User == user })
+		home.settings.Trust.Denied = add(without)
+		if err := home.save(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w.stdout, "The deny list has %d users. Next: shuama trust publish %s\n", len(home.settings.Trust.Denied), dir)
 		return err
-	}
-	fmt.Fprintf(w.stdout, "The deny list has %d users. Next: shuama trust publish %s\n", len(home.settings.Trust.Denied), dir)
-	return nil
+	})
 }
 
 type trustPublishCommand struct {
@@ -136,20 +134,18 @@ Example:
 
 // Run signs the next bundle, and deltas from the ones before it.
 func (c *trustPublishCommand) Run(w *world) error {
-	home, err := openCity(c.Dir)
-	if err != nil {
-		return err
-	}
 	sealer, err := c.sealer(c.Dir)
 	if err != nil {
 		return err
 	}
-	bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second))
-	if err != nil {
+	return changeCity(c.Dir, func(home *city) error {
+		bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w.stdout, "Published %s.\n%s\n", home.bundlePath(bundle.Serial()), bundle.Report())
 		return err
-	}
-	fmt.Fprintf(w.stdout, "Published %s.\n%s\n", home.bundlePath(bundle.Serial()), bundle.Report())
-	return nil
+	})
 }
 
 // deltasBack is from how many bundles back a terminal gets only what has changed.
@@ -195,11 +191,10 @@ func (c *city) publishedBefore(authority trust.Authority) ([]*trust.Bundle, erro
 	if err := os.MkdirAll(c.path("trust"), 0o755); err != nil {
 		return nil, err
 	}
-	paths, err := filepath.Glob(c.path("trust/*.bundle"))
+	paths, err := c.bundlePaths()
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(paths)
 	var bundles []*trust.Bundle
 	for _, path := range paths[max(0, len(paths)-deltasBack):] {
 		bundle, err := readBundle(path, authority)
@@ -209,6 +204,21 @@ func (c *city) publishedBefore(authority trust.Authority) ([]*trust.Bundle, erro
 		bundles = append(bundles, bundle)
 	}
 	return bundles, nil
+}
+
+// bundlePaths are the published bundles, oldest first.
+func (c *city) bundlePaths() ([]string, error) {
+	entries, err := os.ReadDir(c.path("trust"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var paths []string
+	for _, entry := range entries { // sorted by name, and serials have leading zeros
+		if strings.HasSuffix(entry.Name(), ".bundle") {
+			paths = append(paths, filepath.Join(c.path("trust"), entry.Name()))
+		}
+	}
+	return paths, err
 }
 
 func readBundle(path string, authority trust.Authority) (*trust.Bundle, error) {
@@ -361,11 +371,11 @@ func readAuthority(path string) (trust.Authority, error) {
 
 // Newest is the newest bundle on disk (depot.Bundles).
 func (c *city) Newest(context.Context) (uint64, []byte, error) {
-	paths, err := filepath.Glob(c.path("trust/*.bundle"))
+	paths, err := c.bundlePaths()
 	if err != nil || len(paths) == 0 {
 		return 0, nil, err
 	}
-	newest := slices.Max(paths)
+	newest := paths[len(paths)-1]
 	var serial uint64
 	if _, err := fmt.Sscanf(filepath.Base(newest), "%d.bundle", &serial); err != nil {
 		return 0, nil, fmt.Errorf("%s: not the name of a bundle", newest)

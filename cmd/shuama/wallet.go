@@ -58,6 +58,9 @@ func (c *walletFetchCommand) Run(w *world) error {
 		if err != nil {
 			return fmt.Errorf("--limit: %w", err)
 		}
+		if limitFen == 0 {
+			return errors.New("--limit: 0: no trade could be made with it")
+		}
 		request.Terms.LimitFen = limitFen
 	}
 	authorization, err := c.authorize(w, request)

@@ -91,7 +91,7 @@ type depot struct {
 // records acknowledges an upload once every record of it is stored.
 func (d *depot) records(out http.ResponseWriter, request *http.Request) {
 	if !d.known(request) {
-		http.Error(out, "this terminal shows no token of this merchant: set upload_token", http.StatusUnauthorized)
+		http.Error(out, "this terminal shows no token of this merchant: its upload.token must be the merchant's depot.token", http.StatusUnauthorized)
 		return
 	}
 	batch, err := readUpload(http.MaxBytesReader(out, request.Body, maxUploadSize))

@@ -118,8 +118,8 @@ func TestRefusals(t *testing.T) {
 		status      int
 		says        string
 	}{
-		{"no token", "", frame, http.StatusUnauthorized, "upload_token"},
-		{"another token", "a token of another merchant", frame, http.StatusUnauthorized, "upload_token"},
+		{"no token", "", frame, http.StatusUnauthorized, "upload.token"},
+		{"another token", "a token of another merchant", frame, http.StatusUnauthorized, "upload.token"},
 		{"nothing", token, nil, http.StatusBadRequest, "whole frames"},
 		{"cut off", token, frame[:len(frame)-1], http.StatusBadRequest, "whole frames"},
 		{"a frame of nothing", token, append(bytes.Clone(frame), 0, 0), http.StatusBadRequest, "whole frames"},

@@ -32,7 +32,7 @@ type Taken struct {
 // shut takes records back.
 func (d *depot) shut(out http.ResponseWriter, request *http.Request) {
 	if !d.known(request) {
-		http.Error(out, "this terminal shows no token of this merchant: set upload_token", http.StatusUnauthorized)
+		http.Error(out, "this terminal shows no token of this merchant: its upload.token must be the merchant's depot.token", http.StatusUnauthorized)
 		return
 	}
 	batch, err := readUpload(http.MaxBytesReader(out, request.Body, maxUploadSize))
@@ -86,7 +86,7 @@ type Decision struct {
 // online answers a gate that waits. Whatever it answers, the record is the merchant's from then on.
 func (d *depot) online(out http.ResponseWriter, request *http.Request) {
 	if !d.known(request) {
-		http.Error(out, "this terminal shows no token of this merchant: set upload_token", http.StatusUnauthorized)
+		http.Error(out, "this terminal shows no token of this merchant: its upload.token must be the merchant's depot.token", http.StatusUnauthorized)
 		return
 	}
 	raw, err := scan.ReadFramed(http.MaxBytesReader(out, request.Body, scan.MaxPayloadSize+2))
