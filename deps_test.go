@@ -48,6 +48,7 @@ var mayImport = []struct{ from, to, reason string }{
 // doors are the only places that may import a third-party module: its door.
 var doors = map[string][]string{
 	"zombiezen.com/go/sqlite":         {"edge/store"},
+	"github.com/jackc/pgx/v5":         {"edge/store"},
 	"filippo.io/age":                  {"edge/hsm"},
 	"github.com/emmansun/gmsm":        {"protocol/carddata"},
 	"rsc.io/qr":                       {"edge/scan"},

@@ -1,0 +1,370 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/shuama/shuama/ledger"
+	"github.com/shuama/shuama/role/payment"
+	"github.com/shuama/shuama/role/payment/storetest"
+)
+
+const (
+	crashRounds  = 12
+	crashWriters = 4
+	crashBatch   = 3
+	killTime     = 3 * time.Second // of the test that kills connections
+)
+
+// crashLoad is writers that sell number after number, each its own, and repeat what has failed, as callers do.
+type crashLoad struct {
+	books        payment.Store
+	next         atomic.Int64
+	mu           sync.Mutex
+	acknowledged map[int]bool
+	begun        map[int]bool
+	unknown      int
+}
+
+// sell sells batches until stop is closed. patient writers repeat a batch until it is acknowledged.
+func (l *crashLoad) sell(ctx context.Context, stop <-chan struct{}, patient bool) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		first := int(l.next.Add(crashBatch)) - crashBatch
+		numbers := []int{first, first + 1, first + 2}
+		l.note(l.begun, numbers)
+		err := storetest.Sell(ctx, l.books, numbers...)
+		for patient && err != nil && ctx.Err() == nil {
+			l.countUnknown()
+			err = storetest.Sell(ctx, l.books, numbers...)
+		}
+		if err != nil {
+			return
+		}
+		l.note(l.acknowledged, numbers)
+	}
+}
+
+func (l *crashLoad) countUnknown() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unknown++
+}
+
+func (l *crashLoad) note(into map[int]bool, numbers []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range numbers {
+		into[n] = true
+	}
+}
+
+func newCrashLoad(t *testing.T, books payment.Store) *crashLoad {
+	t.Helper()
+	if err := storetest.Furnish(t.Context(), books); err != nil {
+		t.Fatal(err)
+	}
+	return &crashLoad{books: books, acknowledged: map[int]bool{}, begun: map[int]bool{}}
+}
+
+// during runs the writers while disturb runs, and ends them.
+func (l *crashLoad) during(t *testing.T, patient bool, disturb func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	for range crashWriters {
+		wait.Go(func() { l.sell(ctx, stop, patient) })
+	}
+	disturb()
+	close(stop)
+	if !patient {
+		cancel() // nobody waits for a server that is gone
+	}
+	wait.Wait()
+}
+
+// check holds what is stored against what was acknowledged: all of that, by whole batches, and nothing
+// that was never asked for.
+func (l *crashLoad) check(t *testing.T) {
+	t.Helper()
+	auditClean(t, l.books)
+	end := int(l.next.Load())
+	sold, err := storetest.Sold(t.Context(), l.books, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := map[int]bool{}
+	for _, n := range sold {
+		stored[n] = true
+	}
+	for n := range end {
+		if l.acknowledged[n] && !stored[n] {
+			t.Fatalf("number %d was acknowledged, and is not stored", n)
+		}
+		if stored[n] && (!l.begun[n] || stored[n] != stored[n-n%crashBatch]) {
+			t.Fatalf("number %d is stored without its batch", n)
+		}
+	}
+}
+
+// A server that is killed at any moment, whole or one of its processes, loses nothing that was acknowledged
+// and leaves nothing by half.
+func TestServerKilled(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(c.remove)
+	db := openURL(t, c.url(c.emptyBooks(t)))
+	load := newCrashLoad(t, db.Payment())
+	for round := range crashRounds {
+		before := len(load.acknowledged)
+		load.during(t, false, func() {
+			time.Sleep(time.Duration(50+rand.IntN(200)) * time.Millisecond)
+			if round%3 == 2 {
+				c.killBackend(t)
+				return
+			}
+			c.kill(t)
+			c.start(t)
+		})
+		load.check(t)
+		if len(load.acknowledged) == before {
+			t.Errorf("round %d interrupted nothing: nothing was sold in it", round)
+		}
+	}
+	t.Logf("%d sales acknowledged, %d begun, over %d kills", len(load.acknowledged), len(load.begun), crashRounds)
+}
+
+// killBackend kills one process of the server, whereupon the others restart as after a crash.
+func (c *cluster) killBackend(t *testing.T) {
+	t.Helper()
+	var pid int
+	err := c.connect(t, "postgres").QueryRow(t.Context(), "SELECT pid FROM pg_stat_activity WHERE datname LIKE 'books%' ORDER BY random() LIMIT 1").Scan(&pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	deadline := time.Now().Add(startWait)
+	for !c.answers() {
+		if time.Now().After(deadline) {
+			t.Fatal("the server did not come back")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Connections that are cut again and again, by the server: every sale arrives once, with no more than
+// repeating what was answered with an error.
+func TestConnectionsKilled(t *testing.T) {
+	c := commonCluster(t)
+	name := c.emptyBooks(t)
+	load := newCrashLoad(t, openURL(t, c.url(name)).Payment())
+	killer := c.connect(t, "postgres")
+	kills := 0
+	load.during(t, true, func() {
+		for end := time.Now().Add(killTime); time.Now().Before(end); {
+			var killed int
+			err := killer.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
+				WHERE datname = $1 AND state <> 'idle' ORDER BY random() LIMIT 1) AS busy`, name).Scan(&killed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kills += killed
+			time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond)
+		}
+	})
+	load.check(t)
+	if len(load.acknowledged) != len(load.begun) || kills < 50 {
+		t.Errorf("%d of %d acknowledged, %d connections killed", len(load.acknowledged), len(load.begun), kills)
+	}
+	t.Logf("%d sales, %d connections killed, %d updates repeated by the caller", len(load.acknowledged), kills, load.unknown)
+}
+
+// A page that the disk has lost, or that came back otherwise, does not pass for the truth.
+func TestLostPages(t *testing.T) {
+	c := newCluster(t)
+	t.Cleanup(c.remove)
+	for _, damage := range []func([]byte){func(page []byte) { clear(page) }, func(page []byte) { page[len(page)-1] ^= 1 }} {
+		for _, table := range tables() {
+			name := c.emptyBooks(t)
+			soldBooks(t, c.url(name))
+			conn := c.connect(t, name)
+			var path string
+			script(t, conn, "CHECKPOINT")
+			if err := conn.QueryRow(t.Context(), "SELECT pg_relation_filepath($1::regclass)", "shuama."+table).Scan(&path); err != nil {
+				t.Fatal(err)
+			}
+			c.kill(t)
+			damagePage(t, filepath.Join(c.dataDir(), path), damage)
+			c.start(t)
+			report, err := openURL(t, c.url(name)).Payment().Audit(t.Context())
+			if err == nil && len(report.Faults) == 0 {
+				t.Errorf("a page of %s is damaged, and nothing was found", table)
+			}
+		}
+	}
+}
+
+func damagePage(t *testing.T, path string, damage func([]byte)) {
+	t.Helper()
+	const pageSize = 8192
+	content, err := os.ReadFile(path)
+	if err != nil || len(content) < pageSize {
+		t.Fatalf("%d bytes, %v", len(content), err)
+	}
+	damage(content[:pageSize])
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cutter makes connections that break at a chosen statement.
+type cutter struct {
+	statement string
+	before    bool // the statement does not reach the server any more
+	armed     atomic.Bool
+	dialer    net.Dialer
+}
+
+func (c *cutter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &cutConn{Conn: conn, cutter: c}, nil
+}
+
+type cutConn struct {
+	net.Conn
+	cutter *cutter
+	silent atomic.Bool // what the server answers is lost
+}
+
+var errCut = errors.New("the line was cut")
+
+func (c *cutConn) Write(b []byte) (int, error) {
+	if !c.cutter.armed.Load() || !contains(b, c.cutter.statement) || !c.cutter.armed.CompareAndSwap(true, false) {
+		return c.Conn.Write(b)
+	}
+	if c.cutter.before {
+		_ = c.Conn.Close()
+		return 0, errCut
+	}
+	c.silent.Store(true)
+	return c.Conn.Write(b)
+}
+
+func (c *cutConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.silent.Load() {
+		_ = c.Conn.Close()
+		return 0, errCut
+	}
+	return n, err
+}
+
+func contains(b []byte, statement string) bool {
+	for i := 0; i+len(statement) <= len(b); i++ {
+		if string(b[i:i+len(statement)]) == statement {
+			return true
+		}
+	}
+	return false
+}
+
+// What is certain is tried again by the store itself; what is not, the caller hears.
+func TestLineCut(t *testing.T) {
+	for name, test := range map[string]struct {
+		statement string
+		before    bool
+		decided   int
+		unknown   bool
+	}{
+		"before the question":       {"shuama.account", true, 1, false},
+		"after the question":        {"shuama.account", false, 1, false},
+		"before the commit arrives": {"insert into shuama.transfer", true, 2, false},
+		"after the commit arrives":  {"insert into shuama.transfer", false, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cutLine(t, &cutter{statement: test.statement, before: test.before}, test.decided, test.unknown)
+		})
+	}
+}
+
+func cutLine(t *testing.T, line *cutter, decided int, unknown bool) {
+	c := commonCluster(t)
+	name := c.emptyBooks(t)
+	soldBooks(t, c.url(name))
+	config, err := pgxpool.ParseConfig(c.url(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.DialFunc = line.dial
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // so that the text of each statement passes by
+	db, err := open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(t, db) })
+	warm, count := 0, 0
+	if err := payOne(t.Context(), db.Payment(), "warm", &warm); err != nil { // so that the statements are known
+		t.Fatal(err)
+	}
+	line.armed.Store(true)
+	err = payOne(t.Context(), db.Payment(), "once", &count)
+	if line.armed.Load() {
+		t.Fatal("nothing was cut")
+	}
+	if errors.Is(err, ErrUnknown) != unknown || !unknown && err != nil {
+		t.Errorf("error %v", err)
+	}
+	if count != decided {
+		t.Errorf("decided %d times, want %d", count, decided)
+	}
+	if err := payOne(t.Context(), db.Payment(), "once", &count); err != nil {
+		t.Errorf("repeated: %v", err)
+	}
+	auditClean(t, db.Payment())
+	state, err := db.Payment().View(t.Context(), payment.Need{Accounts: []ledger.AccountID{"merchant:metro"}})
+	if got := state.Accounts["merchant:metro"].Balance; err != nil || got != 6*200+2*7 {
+		t.Errorf("the merchant has %d fen, %v", got, err)
+	}
+}
+
+// payOne tops a merchant up with 7 fen, once under each number.
+func payOne(ctx context.Context, books payment.Store, number payment.TopUpID, decided *int) error {
+	order := payment.TopUp{ID: number, Account: "merchant:metro", AmountFen: 7, At: time.Unix(1_800_000_000, 0)}
+	need := payment.Need{TopUps: []payment.TopUpID{order.ID}, Accounts: []ledger.AccountID{payment.OutsideAccount, order.Account}}
+	return books.Update(ctx, need, func(state payment.State) (changes payment.Changes, err error) {
+		*decided++
+		if _, known := state.TopUps[order.ID]; known {
+			return changes, nil
+		}
+		book := ledger.NewBook(nil)
+		for _, account := range state.Accounts {
+			book.Open(account)
+		}
+		err = book.Apply(ledger.Transfer{ID: ledger.TransferID("topup:" + number), Debit: payment.OutsideAccount, Credit: order.Account,
+			AmountFen: order.AmountFen, Code: payment.CodeTopUp, At: order.At, Reference: string(order.ID)})
+		return payment.Changes{Entries: book.Entries(), TopUps: []payment.TopUp{order}}, err
+	})
+}

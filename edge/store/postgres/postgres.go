@@ -1,0 +1,157 @@
+// Package postgres keeps the books (账簿) of the institutions in PostgreSQL, version 15 or later: for a city,
+// or for several servers on one set of books. Its neighbour edge/store keeps them in one file.
+//
+// Every promise of the SQLite books holds here: what was committed is there after a power cut, and the
+// tables defend themselves. What a wrong caller would do to money fails on a constraint or a trigger
+// before it is stored. An index that has gone bad is pg_amcheck's to find; the audit reads past indexes.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	ErrAddress      = errors.New("postgres: this is no address of a database, like postgres://user:password@host:5432/shuama")
+	ErrServer       = errors.New("postgres: this server cannot keep books")
+	ErrForeign      = errors.New("postgres: the schema shuama of this database belongs to another program")
+	ErrNewer        = errors.New("postgres: these books were written by a newer version of Shuama: use that one")
+	ErrClosed       = errors.New("postgres: closed")
+	ErrInconsistent = errors.New("postgres: inconsistent changes")
+	ErrUnknown      = errors.New("postgres: the connection was lost during the commit, and nobody knows whether it happened: repeat the same update")
+)
+
+const (
+	versionMin  = 15_00_00 // server_version_num
+	connectWait = 10 * time.Second
+	planLife    = 10 * time.Minute // of a connection, and of the plans that it has made
+)
+
+// DB is a pool of connections to one database. It is safe for concurrent use.
+type DB struct {
+	pool   *pgxpool.Pool
+	closed atomic.Bool
+}
+
+// Open connects to the database at url (postgres://…, with the parameters of libpq and pool_max_conns),
+// and brings its tables up to date, which live in the schema shuama. Several programs may open the same
+// books at once. A url that is none is ErrAddress, and is not repeated in the error: it may hold a
+// password. A server that is too old or does not synchronise is ErrServer; tables that are not ours, or
+// of a newer version, are refused untouched: ErrForeign, ErrNewer.
+func Open(ctx context.Context, url string) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, ErrAddress
+	}
+	return open(ctx, config)
+}
+
+func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
+	configure(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	db := &DB{pool: pool}
+	if err := db.migrate(ctx); err != nil {
+		pool.Close()
+		return nil, explain(ctx, err)
+	}
+	return db, nil
+}
+
+// Close waits for what runs and disconnects. Calls after it fail with ErrClosed; closing again does
+// nothing.
+func (db *DB) Close() error {
+	db.closed.Store(true)
+	db.pool.Close()
+	return nil
+}
+
+// configure sets what every connection needs. The books are read by key, in lists of keys whose length
+// differs a thousandfold: a plan is made once, and always goes through the indexes.
+func configure(config *pgxpool.Config) {
+	settings := config.ConnConfig.RuntimeParams
+	for name, value := range map[string]string{
+		"client_encoding": "UTF8", "timezone": "UTC", "search_path": "pg_catalog", "default_transaction_isolation": "read committed",
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_bitmapscan": "off", "jit": "off",
+	} {
+		settings[name] = value
+	}
+	if settings["application_name"] == "" {
+		settings["application_name"] = "shuama"
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectWait
+	}
+	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the one that leads
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	config.MaxConnLifetime = min(config.MaxConnLifetime, planLife)
+	config.AfterConnect = examineServer
+}
+
+// examineServer refuses a server that would lose what it has acknowledged, and turns on what a careless
+// default has turned off. Each connection asks: the server behind an address may change.
+func examineServer(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var encoding, fsync, wholePages, commit string
+	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+		current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')`).
+		Scan(&version, &encoding, &fsync, &wholePages, &commit)
+	switch {
+	case err != nil:
+		return fmt.Errorf("postgres: %w", err)
+	case version < versionMin:
+		return fmt.Errorf("%w: its version is %d, and 15 is the first that can", ErrServer, version/1_00_00)
+	case encoding != "UTF8":
+		return fmt.Errorf("%w: the encoding of the database is %s and not UTF8", ErrServer, encoding)
+	case fsync != "on" || wholePages != "on":
+		return fmt.Errorf("%w: with fsync = %s and full_page_writes = %s a power cut loses money", ErrServer, fsync, wholePages)
+	case commit == "on" || commit == "remote_apply":
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = on"); err != nil {
+		return fmt.Errorf("postgres: synchronous_commit: %w", err)
+	}
+	return nil
+}
+
+// explain tells an error by what caused it: a context that has ended closes its connection.
+func explain(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("postgres: %w (%w)", ctx.Err(), err)
+	}
+	return err
+}
+
+// take gives a connection for a while.
+func (db *DB) take(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if db.closed.Load() {
+		if err == nil {
+			conn.Release()
+		}
+		return nil, ErrClosed
+	}
+	if err != nil {
+		return nil, unreachable(fmt.Errorf("postgres: connect: %w", err))
+	}
+	return conn, nil
+}
+
+// unreachable tells a server that may answer later from one that has refused for good.
+func unreachable(err error) error {
+	if errors.Is(err, ErrServer) {
+		return err
+	}
+	return interrupted(err, true)
+}
