@@ -110,10 +110,7 @@ func (m *benchmark) fill(b *testing.B, accounts []ledger.Account) {
 		need.Accounts = append(need.Accounts, account.ID)
 	}
 	err := m.books.Update(b.Context(), need, func(state payment.State) (changes payment.Changes, err error) {
-		book := ledger.NewBook(nil)
-		for _, account := range state.Accounts {
-			book.Open(account)
-		}
+		book := bookOf(state)
 		for _, account := range accounts {
 			order := payment.TopUp{ID: payment.TopUpID(account.ID), Account: account.ID, AmountFen: benchPlenty, At: time.Unix(1_800_000_000, 0)}
 			changes.TopUps = append(changes.TopUps, order)
@@ -169,10 +166,7 @@ func (m *benchmark) sell(ctx context.Context, writer, batch int) error {
 }
 
 func benchDecision(state payment.State, trades []payment.SettledTrade, writer int) (payment.Changes, error) {
-	book := ledger.NewBook(nil)
-	for _, account := range state.Accounts {
-		book.Open(account)
-	}
+	book := bookOf(state)
 	for i := range trades {
 		t := &trades[i]
 		err := book.Apply(ledger.Transfer{ID: ledger.TransferID("ride:" + t.TradeNo), Debit: payment.UserAccount(t.Content.UserID),

@@ -203,25 +203,45 @@ func TestConnectionsKilled(t *testing.T) {
 func TestLostPages(t *testing.T) {
 	c := newCluster(t)
 	t.Cleanup(c.remove)
-	for _, damage := range []func([]byte){func(page []byte) { clear(page) }, func(page []byte) { page[len(page)-1] ^= 1 }} {
-		for _, table := range tables() {
-			name := c.emptyBooks(t)
-			soldBooks(t, c.url(name))
-			conn := c.connect(t, name)
-			var path string
-			script(t, conn, "CHECKPOINT")
-			if err := conn.QueryRow(t.Context(), "SELECT pg_relation_filepath($1::regclass)", "shuama."+table).Scan(&path); err != nil {
-				t.Fatal(err)
-			}
-			c.kill(t)
-			damagePage(t, filepath.Join(c.dataDir(), path), damage)
-			c.start(t)
-			report, err := openURL(t, c.url(name)).Payment().Audit(t.Context())
-			if err == nil && len(report.Faults) == 0 {
-				t.Errorf("a page of %s is damaged, and nothing was found", table)
-			}
+	damaged := map[string]string{} // what was done, by database
+	var damage []func()
+	sold := c.emptyBooks(t)
+	soldBooks(t, c.url(sold))
+	c.disconnect(t, sold)
+	for _, table := range tables() {
+		for way, spoil := range map[string]func([]byte){"lost": func(page []byte) { clear(page) }, "changed": func(page []byte) { page[len(page)-1] ^= 1 }} {
+			name := c.copyBooks(t, sold)
+			path := c.fileOf(t, name, "shuama."+table)
+			damage = append(damage, func() { damagePage(t, path, spoil) })
+			damaged[name] = "a page of " + table + " was " + way
 		}
 	}
+	script(t, c.connect(t, "postgres"), "CHECKPOINT")
+	c.kill(t)
+	for _, do := range damage {
+		do()
+	}
+	c.start(t)
+	for name, what := range damaged {
+		report, err := openURL(t, c.url(name)).Payment().Audit(t.Context())
+		if err == nil && len(report.Faults) == 0 {
+			t.Errorf("%s, and nothing was found", what)
+		}
+	}
+}
+
+// disconnect ends all connections to a database, so that it can be copied.
+func (c *cluster) disconnect(t *testing.T, database string) {
+	t.Helper()
+	script(t, c.connect(t, "postgres"), "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+database+"'")
+}
+
+func (c *cluster) fileOf(t *testing.T, database, table string) (path string) {
+	t.Helper()
+	if err := c.connect(t, database).QueryRow(t.Context(), "SELECT pg_relation_filepath($1::regclass)", table).Scan(&path); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(c.dataDir(), path)
 }
 
 func damagePage(t *testing.T, path string, damage func([]byte)) {
@@ -359,10 +379,7 @@ func payOne(ctx context.Context, books payment.Store, number payment.TopUpID, de
 		if _, known := state.TopUps[order.ID]; known {
 			return changes, nil
 		}
-		book := ledger.NewBook(nil)
-		for _, account := range state.Accounts {
-			book.Open(account)
-		}
+		book := bookOf(state)
 		err = book.Apply(ledger.Transfer{ID: ledger.TransferID("topup:" + number), Debit: payment.OutsideAccount, Credit: order.Account,
 			AmountFen: order.AmountFen, Code: payment.CodeTopUp, At: order.At, Reference: string(order.ID)})
 		return payment.Changes{Entries: book.Entries(), TopUps: []payment.TopUp{order}}, err

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var update = flag.Bool("update", false, "write schema/objects.txt from the migrations")
+var updateObjects = flag.Bool("update", false, "write schema/objects.txt from the migrations")
 
 // The audit holds a database against schema/objects.txt: it has to be what the migrations make.
 func TestObjects(t *testing.T) {
@@ -28,7 +28,7 @@ func TestObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
+	if *updateObjects {
 		if err := os.WriteFile("schema/objects.txt", []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
