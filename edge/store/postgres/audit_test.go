@@ -82,8 +82,11 @@ var corruptions = []struct{ sql, fault string }{
 	{"DELETE FROM shuama.trade WHERE no = " + someTrade, theRide + "the trade that it is for does not exist."},
 	{"DELETE FROM shuama.trade WHERE no = " + someTrade, "names a row of trade that does not exist."},
 	{"DELETE FROM shuama.used_code WHERE trade = " + someTrade, theTrade + "not all of its codes are there, but 0."},
-	{"UPDATE shuama.used_code SET place = 1 WHERE trade = " + someTrade, theTrade + "not all of its codes are there, but 1."},
-	{"ALTER TABLE shuama.used_code DROP CONSTRAINT used_code_pkey; INSERT INTO shuama.used_code SELECT code, 1, 1 FROM shuama.used_code WHERE trade = " + someTrade, "it has paid for 2 trades."},
+	{"UPDATE shuama.used_code SET trade = trade + 1 WHERE trade = " + someTrade, theTrade + "not all of its codes are there, but 0."},
+	{"UPDATE shuama.used_code SET code = decode(repeat('07', 32), 'hex') WHERE trade = " + someTrade, theTrade + "not all of its codes are there, but 0."},
+	{"UPDATE shuama.trade SET codes = codes || codes WHERE no = " + someTrade, theTrade + "not all of its codes are there, but 1."},
+	{"INSERT INTO shuama.used_code VALUES (decode(repeat('07', 32), 'hex'), " + someTrade + ")", "Code " + strings.Repeat("07", 32) + ": the trade that it has paid for does not name it."},
+	{"ALTER TABLE shuama.used_code DROP CONSTRAINT used_code_pkey; INSERT INTO shuama.used_code SELECT code, trade + 1 FROM shuama.used_code WHERE trade = " + someTrade, "it has paid for 2 trades."},
 	{"DELETE FROM shuama.top_up WHERE id = 'first-2'", `Transfer "topup:first-2": the top-up that it is for does not exist.`},
 	{"UPDATE shuama.top_up SET amount = amount + 1 WHERE id = 'first-2'", `Top-up "first-2": it has not exactly one transfer, of its amount to its account.`},
 	{"UPDATE shuama.top_up SET account = " + metro + " WHERE id = 'first-2'", `Top-up "first-2": it has not exactly one transfer, of its amount to its account.`},
@@ -163,9 +166,9 @@ var forbidden = []string{
 	"INSERT INTO shuama.account (id, balance, floor, unbounded, postings) VALUES ('rich', 5, 0, false, 0)",
 	"INSERT INTO shuama.account (id, balance, floor, unbounded, postings) VALUES ('used', 0, 0, false, 1)",
 	"INSERT INTO shuama.posting SELECT no, postings + 1, 1, 5, balance + 5 FROM shuama.account WHERE no = 1",
-	"INSERT INTO shuama.used_code SELECT code, 1, 1 FROM shuama.used_code WHERE trade = " + someTrade,
-	"INSERT INTO shuama.used_code VALUES (decode(repeat('00', 31), 'hex'), " + someTrade + ", 1)",
-	"INSERT INTO shuama.used_code VALUES (decode(repeat('00', 32), 'hex'), 99999, 0)",
+	"INSERT INTO shuama.used_code SELECT code, trade + 1 FROM shuama.used_code WHERE trade = " + someTrade,
+	"INSERT INTO shuama.used_code VALUES (decode(repeat('00', 32), 'hex'), " + someTrade + ")",
+	tradeOf("codes"), tradeOf("decode(repeat('00', 31), 'hex')"), tradeOf("decode('', 'hex')"), tradeOf("decode(repeat('00', 64), 'hex')"),
 	"INSERT INTO shuama.top_up VALUES ('nowhere', 99999, 5, 0)",
 	transferOf("'a copy', debit, credit, amount, code, at, reference, debit_number, debit_balance, credit_number, credit_balance FROM shuama.transfer WHERE no = " + someRide),
 	transferOf("'nowhere', 998, 999, 5, 9, 0, '', 1, -5, 1, 5"),
@@ -183,6 +186,13 @@ const bothAccounts = " FROM shuama.account AS d, shuama.account AS c WHERE d.no 
 
 func transferOf(rest string) string {
 	return "INSERT INTO shuama.transfer (id, debit, credit, amount, code, at, reference, debit_number, debit_balance, credit_number, credit_balance) SELECT " + rest
+}
+
+// tradeOf copies a trade under other numbers, with these codes.
+func tradeOf(codes string) string {
+	return `INSERT INTO shuama.trade (app, out_trade_no, trade_no, digest, user_id, order_time, subject, amount, biz_context, card_type, seller_login, codes, records, settled_at, payer)
+		SELECT app, 'copy', reverse(trade_no), digest, user_id, order_time, subject, amount, biz_context, card_type, seller_login, ` + codes +
+		", records, settled_at, payer FROM shuama.trade WHERE no = " + someTrade
 }
 
 // Triggers hold a superuser; grants hold the owner too, before any trigger.

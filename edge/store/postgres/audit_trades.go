@@ -105,16 +105,28 @@ func (a *auditor) examineContents() error {
 	})
 }
 
-// examineCodes: every trade has codes, and no code has paid twice.
+// codeOfTrade asks whether the code of the row c is one of those that the trade t names.
+const codeOfTrade = `EXISTS (SELECT FROM generate_series(0, octet_length(t.codes) / 32 - 1) AS place
+	WHERE substring(t.codes FROM 32 * place + 1 FOR 32) = c.code)`
+
+// examineCodes: the codes of every trade are used up by it, and none has paid twice.
 func (a *auditor) examineCodes() error {
 	var key payment.TradeKey
 	var code string
 	var count int
-	err := a.faultRows(`SELECT t.app, t.out_trade_no, count(c.place) FROM shuama.trade AS t LEFT JOIN shuama.used_code AS c ON c.trade = t.no
-		GROUP BY t.no, t.app, t.out_trade_no HAVING count(c.place) = 0 OR min(c.place) <> 0 OR max(c.place) <> count(c.place) - 1`,
+	err := a.faultRows(`SELECT t.app, t.out_trade_no, count(c.code) FROM shuama.trade AS t
+		LEFT JOIN shuama.used_code AS c ON c.trade = t.no AND `+codeOfTrade+`
+		GROUP BY t.no, t.app, t.out_trade_no, t.codes HAVING count(c.code) <> octet_length(t.codes) / 32`,
 		[]any{&key.App, &key.OutTradeNo, &count}, func() string {
 			return fmt.Sprintf("Trade %q of app %q: not all of its codes are there, but %d.", key.OutTradeNo, key.App, count)
 		})
+	if err != nil {
+		return err
+	}
+	err = a.faultRows(`SELECT upper(encode(c.code, 'hex')) FROM shuama.used_code AS c JOIN shuama.trade AS t ON t.no = c.trade
+		WHERE NOT `+codeOfTrade, []any{&code}, func() string {
+		return fmt.Sprintf("Code %s: the trade that it has paid for does not name it.", code)
+	})
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func readAndDecide(ctx context.Context, conn *pgx.Conn, need payment.Need, exclu
 	if err != nil {
 		return nil, payment.Changes{}, &decideError{err}
 	}
-	if err := rows.prepare(ctx, conn, changes); err != nil {
+	if err := rows.open(ctx, conn, changes.Opened); err != nil {
 		return nil, payment.Changes{}, fmt.Errorf("postgres: write: %w", err)
 	}
 	return rows, changes, nil

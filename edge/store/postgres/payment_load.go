@@ -19,7 +19,6 @@ type lockedRows struct {
 	accounts map[ledger.AccountID]int64
 	shared   map[ledger.AccountID]bool // read, but not to be moved
 	absent   map[ledger.AccountID]bool // accounts that were not there
-	tradeNos []int64                   // drawn for trades to come
 }
 
 // loading is the questions of one transaction, sent together, and where their answers go. Each looks its
@@ -62,7 +61,6 @@ func loadLocked(ctx context.Context, conn *pgx.Conn, need payment.Need, exclusiv
 	l.batch.Queue("begin")
 	l.lockAccounts(need, exclusive)
 	l.readKeys(need)
-	l.drawTradeNos(len(need.Trades))
 	if err := conn.SendBatch(ctx, &l.batch).Close(); err != nil {
 		return payment.State{}, nil, err
 	}
@@ -145,20 +143,19 @@ func (l *loading) readKeys(need payment.Need) {
 
 // tradeColumns is what tradeRow reads, in this order.
 const tradeColumns = `t.app, t.out_trade_no, t.trade_no, t.digest, t.user_id, t.order_time, t.subject, t.amount,
-	t.biz_context, t.card_type, t.seller_login, t.records, t.settled_at, t.payer`
+	t.biz_context, t.card_type, t.seller_login, t.codes, t.records, t.settled_at, t.payer`
 
 // tradeRow is a trade as it comes.
 type tradeRow struct {
-	trade                                payment.SettledTrade
-	digest, subject, bizContext, records []byte
-	orderTime, settledAt                 int64
-	codes                                [][]byte
+	trade                                       payment.SettledTrade
+	digest, subject, bizContext, codes, records []byte
+	orderTime, settledAt                        int64
 }
 
 func (r *tradeRow) columns() []any {
 	t := &r.trade
 	return []any{&t.Key.App, &t.Key.OutTradeNo, &t.TradeNo, &r.digest, &t.Content.UserID, &r.orderTime, &r.subject, &t.Content.AmountFen,
-		&r.bizContext, &t.Content.CardType, &t.Content.SellerLogin, &r.records, &r.settledAt, &t.Payer}
+		&r.bizContext, &t.Content.CardType, &t.Content.SellerLogin, &r.codes, &r.records, &r.settledAt, &t.Payer}
 }
 
 func (r *tradeRow) settled() (payment.SettledTrade, error) {
@@ -167,7 +164,7 @@ func (r *tradeRow) settled() (payment.SettledTrade, error) {
 	t.Content.Subject, t.Content.BizContext = string(r.subject), string(r.bizContext)
 	t.Content.OrderTime, t.SettledAt = instant(r.orderTime), instant(r.settledAt)
 	copy(t.Digest[:], r.digest)
-	for _, code := range r.codes {
+	for code := range slices.Chunk(r.codes, len(ridecode.ID{})) {
 		var id ridecode.ID
 		copy(id[:], code)
 		t.Codes = append(t.Codes, id)
@@ -187,12 +184,12 @@ func (l *loading) readTrades(keys []payment.TradeKey) {
 	if len(apps) == 0 {
 		return
 	}
-	l.batch.Queue("select "+tradeColumns+`, (select array_agg(code order by place) from shuama.used_code where trade = t.no)
+	l.batch.Queue("select "+tradeColumns+`
 		from unnest($1::text[], $2::text[]) as k (app, out_trade_no),
 		lateral (select * from shuama.trade where app = k.app and out_trade_no = k.out_trade_no offset 0) as t`, apps, numbers).
 		Query(func(rows pgx.Rows) error {
 			var r tradeRow
-			_, err := pgx.ForEachRow(rows, append(r.columns(), &r.codes), func() (err error) {
+			_, err := pgx.ForEachRow(rows, r.columns(), func() (err error) {
 				l.state.Trades[r.trade.Key], err = r.settled()
 				return err
 			})
@@ -239,23 +236,6 @@ func (l *loading) readTopUps(ids []string) {
 		})
 		return err
 	})
-}
-
-// drawTradeNos draws the numbers of as many rows as there may be new trades. Those that are not used are
-// lost, which harms nobody.
-func (l *loading) drawTradeNos(count int) {
-	if count == 0 {
-		return
-	}
-	l.batch.Queue(drawTradeNos, count).Query(l.rows.takeTradeNos)
-}
-
-const drawTradeNos = "select nextval('shuama.trade_no') from generate_series(1, $1)"
-
-func (r *lockedRows) takeTradeNos(rows pgx.Rows) error {
-	nos, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	r.tradeNos = append(r.tradeNos, nos...)
-	return err
 }
 
 // texts puts keys in order, each once, and leaves out what PostgreSQL cannot keep in a key: nothing of that

@@ -11,23 +11,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/shuama/shuama/ledger"
+	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/payment"
 )
 
-// prepare makes the rows that others refer to by number: accounts that are opened, and numbers for more
-// trades than were asked for. Most changes need neither.
-func (r *lockedRows) prepare(ctx context.Context, conn *pgx.Conn, changes payment.Changes) error {
-	var batch pgx.Batch
-	if len(changes.Opened) > 0 {
-		if err := r.openAccounts(&batch, changes.Opened); err != nil {
-			return err
-		}
-	}
-	if missing := len(changes.Trades) - len(r.tradeNos); missing > 0 {
-		batch.Queue(drawTradeNos, missing).Query(r.takeTradeNos)
-	}
-	if batch.Len() == 0 {
+// open makes the accounts that are opened: transfers refer to them by number. Most changes open none.
+func (r *lockedRows) open(ctx context.Context, conn *pgx.Conn, opened []ledger.Account) error {
+	if len(opened) == 0 {
 		return nil
+	}
+	var batch pgx.Batch
+	if err := r.openAccounts(&batch, opened); err != nil {
+		return err
 	}
 	return conn.SendBatch(ctx, &batch).Close()
 }
@@ -62,7 +57,7 @@ func (r *lockedRows) openAccounts(batch *pgx.Batch, opened []ledger.Account) err
 func saveAndCommit(ctx context.Context, conn *pgx.Conn, rows *lockedRows, changes payment.Changes) error {
 	var batch pgx.Batch
 	rows.checkAbsent(&batch)
-	for _, queue := range []error{rows.insertTransfers(&batch, changes.Entries), rows.insertTrades(&batch, changes.Trades),
+	for _, queue := range []error{rows.insertTransfers(&batch, changes.Entries), insertTrades(&batch, changes.Trades),
 		rows.insertTopUps(&batch, changes.TopUps), ctx.Err()} {
 		if queue != nil {
 			return fmt.Errorf("postgres: write: %w", queue)
@@ -162,39 +157,35 @@ func legsAgree(entry *ledger.Entry) bool {
 		entry.Credit.Transfer == t.ID && entry.Credit.Account == t.Credit && entry.Credit.AmountFen == t.AmountFen
 }
 
-// tradeColumnsOf is the rows of trades and of their codes, by column.
+// tradeColumnsOf is the rows of trades, by column.
 type tradeColumnsOf struct {
-	nos, orderTimes, amounts, settledAts                            []int64
+	orderTimes, amounts, settledAts                                 []int64
 	apps, numbers, tradeNos, users, cardTypes, sellerLogins, payers []string
-	digests, subjects, bizContexts, records                         [][]byte
-	codes                                                           [][]byte
-	codeTrades                                                      []int64
-	codePlaces                                                      []int32
+	digests, subjects, bizContexts, codes, records                  [][]byte
 }
 
-func (r *lockedRows) insertTrades(batch *pgx.Batch, trades []payment.SettledTrade) error {
+// insertTrades files the trades; a trigger files their codes.
+func insertTrades(batch *pgx.Batch, trades []payment.SettledTrade) error {
 	if len(trades) == 0 {
 		return nil
 	}
 	var c tradeColumnsOf
 	for i := range trades {
-		if err := c.add(r.tradeNos[i], &trades[i]); err != nil {
+		if err := c.add(&trades[i]); err != nil {
 			return fmt.Errorf("trade %q of app %q: %w", trades[i].Key.OutTradeNo, trades[i].Key.App, err)
 		}
 	}
-	batch.Queue(`insert into shuama.trade (no, app, out_trade_no, trade_no, digest, user_id, order_time, subject, amount, biz_context,
-		card_type, seller_login, records, settled_at, payer)
-		select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::bigint[], $8::bytea[], $9::bigint[],
-		$10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::text[]) as filed (no, app, out_trade_no)
+	batch.Queue(`insert into shuama.trade (app, out_trade_no, trade_no, digest, user_id, order_time, subject, amount, biz_context,
+		card_type, seller_login, codes, records, settled_at, payer)
+		select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::bigint[],
+		$9::bytea[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[], $15::text[]) as filed (app, out_trade_no)
 		order by app collate "C", out_trade_no collate "C"`,
-		c.nos, c.apps, c.numbers, c.tradeNos, c.digests, c.users, c.orderTimes, c.subjects, c.amounts, c.bizContexts,
-		c.cardTypes, c.sellerLogins, c.records, c.settledAts, c.payers)
-	batch.Queue(`insert into shuama.used_code (code, trade, place)
-		select * from unnest($1::bytea[], $2::bigint[], $3::integer[]) as filed (code) order by code`, c.codes, c.codeTrades, c.codePlaces)
+		c.apps, c.numbers, c.tradeNos, c.digests, c.users, c.orderTimes, c.subjects, c.amounts, c.bizContexts,
+		c.cardTypes, c.sellerLogins, c.codes, c.records, c.settledAts, c.payers)
 	return nil
 }
 
-func (c *tradeColumnsOf) add(no int64, trade *payment.SettledTrade) error {
+func (c *tradeColumnsOf) add(trade *payment.SettledTrade) error {
 	content := &trade.Content
 	if content.OutTradeNo != trade.Key.OutTradeNo {
 		return fmt.Errorf("%w: its content has another number", ErrInconsistent)
@@ -202,16 +193,18 @@ func (c *tradeColumnsOf) add(no int64, trade *payment.SettledTrade) error {
 	if len(trade.Codes) == 0 {
 		return fmt.Errorf("%w: no code has paid for it", ErrInconsistent)
 	}
-	c.nos, c.apps, c.numbers = append(c.nos, no), append(c.apps, string(trade.Key.App)), append(c.numbers, string(trade.Key.OutTradeNo))
+	c.apps, c.numbers = append(c.apps, string(trade.Key.App)), append(c.numbers, string(trade.Key.OutTradeNo))
 	c.tradeNos, c.payers = append(c.tradeNos, string(trade.TradeNo)), append(c.payers, string(trade.Payer))
 	c.digests, c.users = append(c.digests, trade.Digest[:]), append(c.users, string(content.UserID))
 	c.orderTimes, c.settledAts = append(c.orderTimes, content.OrderTime.UnixMicro()), append(c.settledAts, trade.SettledAt.UnixMicro())
 	c.subjects, c.bizContexts = append(c.subjects, []byte(content.Subject)), append(c.bizContexts, []byte(content.BizContext))
 	c.amounts, c.cardTypes = append(c.amounts, int64(content.AmountFen)), append(c.cardTypes, content.CardType)
 	c.sellerLogins, c.records = append(c.sellerLogins, content.SellerLogin), append(c.records, joinRecords(content.Records))
-	for place := range trade.Codes {
-		c.codes, c.codeTrades, c.codePlaces = append(c.codes, trade.Codes[place][:]), append(c.codeTrades, no), append(c.codePlaces, int32(place))
+	codes := make([]byte, 0, len(trade.Codes)*len(ridecode.ID{}))
+	for _, code := range trade.Codes {
+		codes = append(codes, code[:]...)
 	}
+	c.codes = append(c.codes, codes)
 	return nil
 }
 

@@ -51,10 +51,11 @@ CREATE TABLE shuama.posting (
   PRIMARY KEY (account, number)
 );
 
--- A trade that was settled, whole. records is each record with four bytes of its size before it,
--- most significant first. subject and biz_context are UTF-8 as far as the merchant's text was.
+-- A trade that was settled, whole. codes is each code that has paid for it, 32 bytes, in their order; the
+-- trigger trade_uses_codes files them. records is each record with four bytes of its size before it, most
+-- significant first. subject and biz_context are UTF-8 as far as the merchant's text was.
 CREATE TABLE shuama.trade (
-  no           bigint NOT NULL PRIMARY KEY,
+  no           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   app          text   COLLATE "C" NOT NULL,
   out_trade_no text   COLLATE "C" NOT NULL CHECK (out_trade_no <> ''),
   trade_no     text   COLLATE "C" NOT NULL UNIQUE CHECK (trade_no ~ '^[0-9]{28}$'),
@@ -66,22 +67,17 @@ CREATE TABLE shuama.trade (
   biz_context  bytea  NOT NULL,
   card_type    text   COLLATE "C" NOT NULL,
   seller_login text   COLLATE "C" NOT NULL,
+  codes        bytea  NOT NULL CHECK (octet_length(codes) > 0 AND octet_length(codes) % 32 = 0),
   records      bytea  NOT NULL,
   settled_at   bigint NOT NULL,
   payer        text   COLLATE "C" NOT NULL CHECK (payer IN ('USER', 'GUARANTEE')),
   UNIQUE (app, out_trade_no)
 );
 
--- Where trade.no comes from. The program draws the numbers, so that trades and their codes are written
--- without an answer in between.
-CREATE SEQUENCE shuama.trade_no OWNED BY shuama.trade.no;
-
 -- A code pays once: the key is the code alone.
 CREATE TABLE shuama.used_code (
-  code  bytea   NOT NULL PRIMARY KEY CHECK (octet_length(code) = 32),
-  trade bigint  NOT NULL,
-  place integer NOT NULL CHECK (place >= 0),
-  UNIQUE (trade, place)
+  code  bytea  NOT NULL PRIMARY KEY CHECK (octet_length(code) = 32),
+  trade bigint NOT NULL
 );
 
 CREATE TABLE shuama.top_up (
@@ -130,16 +126,30 @@ END $$;
 CREATE TRIGGER transfer_posts AFTER INSERT ON shuama.transfer REFERENCING NEW TABLE AS filed
   FOR EACH STATEMENT EXECUTE FUNCTION shuama.transfer_posts();
 
-CREATE FUNCTION shuama.posting_of_transfer() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION shuama.trade_uses_codes() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO shuama.used_code (code, trade)
+    SELECT substring(codes FROM 32 * place + 1 FOR 32) AS code, no
+    FROM filed, generate_series(0, octet_length(codes) / 32 - 1) AS place ORDER BY code;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER trade_uses_codes AFTER INSERT ON shuama.trade REFERENCING NEW TABLE AS filed
+  FOR EACH STATEMENT EXECUTE FUNCTION shuama.trade_uses_codes();
+
+-- Postings, balances and used codes follow from transfers and trades, and are written by the triggers of
+-- those alone.
+CREATE FUNCTION shuama.follows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF pg_trigger_depth() < 2 THEN
-    RAISE EXCEPTION 'postings are filed by their transfer' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'this follows from transfers and trades' USING ERRCODE = 'insufficient_privilege';
   END IF;
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER posting_of_transfer BEFORE INSERT ON shuama.posting
-  FOR EACH STATEMENT EXECUTE FUNCTION shuama.posting_of_transfer();
+CREATE TRIGGER posting_follows   BEFORE INSERT ON shuama.posting   FOR EACH STATEMENT EXECUTE FUNCTION shuama.follows();
+CREATE TRIGGER account_follows   BEFORE UPDATE ON shuama.account   FOR EACH STATEMENT EXECUTE FUNCTION shuama.follows();
+CREATE TRIGGER used_code_follows BEFORE INSERT ON shuama.used_code FOR EACH STATEMENT EXECUTE FUNCTION shuama.follows();
 
 CREATE FUNCTION shuama.account_opens_empty() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -151,31 +161,6 @@ END $$;
 
 CREATE TRIGGER account_opens_empty AFTER INSERT ON shuama.account REFERENCING NEW TABLE AS opened
   FOR EACH STATEMENT EXECUTE FUNCTION shuama.account_opens_empty();
-
--- An account goes to its very last posting, from where there is no way back.
-CREATE FUNCTION shuama.account_follows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  IF EXISTS (SELECT FROM moved AS a
-      WHERE NOT EXISTS (SELECT FROM shuama.posting AS p WHERE p.account = a.no AND p.number = a.postings AND p.balance = a.balance OFFSET 0)
-        OR EXISTS (SELECT FROM shuama.posting AS p WHERE p.account = a.no AND p.number = a.postings + 1 OFFSET 0)) THEN
-    RAISE EXCEPTION 'a balance is where the newest posting leads' USING ERRCODE = 'check_violation';
-  END IF;
-  RETURN NULL;
-END $$;
-
-CREATE TRIGGER account_follows AFTER UPDATE ON shuama.account REFERENCING NEW TABLE AS moved
-  FOR EACH STATEMENT EXECUTE FUNCTION shuama.account_follows();
-
-CREATE FUNCTION shuama.used_code_of_trade() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  IF EXISTS (SELECT FROM filed WHERE NOT EXISTS (SELECT FROM shuama.trade WHERE trade.no = filed.trade OFFSET 0)) THEN
-    RAISE EXCEPTION 'a code pays for a trade that is there' USING ERRCODE = 'foreign_key_violation';
-  END IF;
-  RETURN NULL;
-END $$;
-
-CREATE TRIGGER used_code_of_trade AFTER INSERT ON shuama.used_code REFERENCING NEW TABLE AS filed
-  FOR EACH STATEMENT EXECUTE FUNCTION shuama.used_code_of_trade();
 
 CREATE FUNCTION shuama.top_up_of_account() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -216,5 +201,4 @@ REVOKE ALL ON ALL TABLES IN SCHEMA shuama FROM PUBLIC, CURRENT_USER;
 GRANT SELECT, INSERT ON shuama.transfer, shuama.posting, shuama.trade, shuama.used_code, shuama.top_up, shuama.account TO CURRENT_USER;
 GRANT SELECT, INSERT ON shuama.schema_version TO CURRENT_USER;
 GRANT UPDATE (balance, postings) ON shuama.account TO CURRENT_USER;
-GRANT USAGE ON SEQUENCE shuama.trade_no TO CURRENT_USER;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA shuama FROM PUBLIC;
