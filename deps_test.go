@@ -38,6 +38,7 @@ var mayImport = []struct{ from, to, reason string }{
 	{"curve/", "curve/internal/", "a curve's tests may ask an oracle"},
 	{"protocol/", "protocol/", "documents carry documents: a record holds a code, a message holds a record"},
 	{"edge/reader", "edge/scan", "what a scanner hands in is scan's to take apart"},
+	{"edge/store", "edge/store/packing", "every store keeps the records of a trade alike"},
 	{"edge/depot", "edge/scan", "an upload is frames, as a scanner's are"},
 	{"role/payment/storetest", "role/payment", "a conformance suite knows the interface that it holds stores to"},
 	{"role/merchant/storetest", "role/merchant", "a conformance suite knows the interface that it holds stores to"},

@@ -5,6 +5,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/shuama/shuama/edge/store/packing"
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/ridecode"
@@ -90,7 +91,7 @@ func readTrade(stmt *sqlite.Stmt, key payment.TradeKey) (payment.SettledTrade, e
 	}
 	stmt.ColumnBytes(2, trade.Digest[:])
 	var err error
-	trade.Content.Records, err = splitRecords(columnBytes(stmt, 10))
+	trade.Content.Records, err = packing.SplitRecords(columnBytes(stmt, 10))
 	return trade, err
 }
 

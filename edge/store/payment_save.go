@@ -5,6 +5,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/shuama/shuama/edge/store/packing"
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/role/payment"
 )
@@ -150,7 +151,7 @@ func bindTrade(insert *sqlite.Stmt, trade *payment.SettledTrade) {
 	insert.BindText(9, content.BizContext)
 	insert.BindText(10, content.CardType)
 	insert.BindText(11, content.SellerLogin)
-	insert.BindBytes(12, joinRecords(content.Records))
+	insert.BindBytes(12, packing.JoinRecords(content.Records))
 	insert.BindInt64(13, trade.SettledAt.UnixMicro())
 	insert.BindText(14, string(trade.Payer))
 }

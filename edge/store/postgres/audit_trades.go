@@ -8,36 +8,24 @@ import (
 	"github.com/shuama/shuama/role/payment"
 )
 
-// settlement is what moved for one trade.
-type settlement struct {
-	key       payment.TradeKey
-	amount    money.Fen
-	payer     payment.Payer
-	ride      money.Fen // from the user to the merchant
-	guarantee money.Fen // from the guarantee fund to the merchant
-	debt      money.Fen // what the user owes for it
-	merchant  int64     // number of the account it went to
-	astray    bool      // part of it went to another account, or its sum does not fit
-}
-
 // examineTrades: what moved for a trade is its amount, to one merchant, from who it says has paid; and
 // nothing moved for a trade that is not there.
 func (a *auditor) examineTrades() error {
-	var current *settlement
+	var current *payment.Moved
 	var no, currentNo int64
-	var row settlement
+	var row payment.Moved
 	var code ledger.Code
 	var amount money.Fen
 	var credit int64
 	err := a.rows(`SELECT t.no, t.app, t.out_trade_no, t.amount, t.payer, coalesce(x.code, 0), coalesce(x.amount, 0), coalesce(x.credit, 0)
 		FROM shuama.trade AS t LEFT JOIN shuama.transfer AS x ON x.reference = t.trade_no ORDER BY t.no`,
-		[]any{&no, &row.key.App, &row.key.OutTradeNo, &row.amount, &row.payer, &code, &amount, &credit}, func() error {
+		[]any{&no, &row.Key.App, &row.Key.OutTradeNo, &row.AmountFen, &row.Payer, &code, &amount, &credit}, func() error {
 			if current == nil || no != currentNo {
 				a.examineSettlement(current)
 				read := row
 				current, currentNo = &read, no
 			}
-			current.add(code, amount, credit)
+			current.Add(code, amount, credit)
 			return nil
 		})
 	if err != nil {
@@ -51,46 +39,13 @@ func (a *auditor) examineTrades() error {
 	})
 }
 
-// add counts a transfer by why it moved; other codes, as of a debt that was paid later, are not part of
-// the settlement.
-func (s *settlement) add(code ledger.Code, amount money.Fen, credit int64) {
-	switch code {
-	case payment.CodeRide:
-		s.addTo(&s.ride, amount)
-		s.arriveAt(credit)
-	case payment.CodeGuarantee:
-		s.addTo(&s.guarantee, amount)
-		s.arriveAt(credit)
-	case payment.CodeDebt:
-		s.addTo(&s.debt, amount)
-	}
-}
-
-func (s *settlement) addTo(sum *money.Fen, amount money.Fen) {
-	var err error
-	if *sum, err = sum.Add(amount); err != nil {
-		s.astray = true
-	}
-}
-
-func (s *settlement) arriveAt(credit int64) {
-	s.astray = s.astray || s.merchant != 0 && s.merchant != credit
-	s.merchant = credit
-}
-
-func (s *settlement) proven() bool {
-	if s.payer == payment.PaidByGuarantee {
-		return !s.astray && s.ride == 0 && s.guarantee == s.amount && s.debt == s.amount
-	}
-	return !s.astray && s.ride == s.amount && s.guarantee == 0 && s.debt == 0
-}
-
-func (a *auditor) examineSettlement(s *settlement) {
-	if s == nil || s.proven() {
+func (a *auditor) examineSettlement(moved *payment.Moved) {
+	if moved == nil {
 		return
 	}
-	a.fault("Trade %q of app %q: its amount is %d fen paid by %s, and its transfers move %d fen from the user, %d fen from the guarantee and %d fen of debt.",
-		s.key.OutTradeNo, s.key.App, s.amount, s.payer, s.ride, s.guarantee, s.debt)
+	if fault := moved.Fault(); fault != "" {
+		a.fault("%s", fault)
+	}
 }
 
 // examineContents: each trade is kept as it was settled.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/shuama/shuama/edge/store/packing"
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/payment"
@@ -170,7 +171,7 @@ func (r *tradeRow) settled() (payment.SettledTrade, error) {
 		t.Codes = append(t.Codes, id)
 	}
 	var err error
-	t.Content.Records, err = splitRecords(r.records)
+	t.Content.Records, err = packing.SplitRecords(r.records)
 	return t, err
 }
 

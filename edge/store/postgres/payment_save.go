@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/shuama/shuama/edge/store/packing"
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/payment"
@@ -199,7 +200,7 @@ func (c *tradeColumnsOf) add(trade *payment.SettledTrade) error {
 	c.orderTimes, c.settledAts = append(c.orderTimes, content.OrderTime.UnixMicro()), append(c.settledAts, trade.SettledAt.UnixMicro())
 	c.subjects, c.bizContexts = append(c.subjects, []byte(content.Subject)), append(c.bizContexts, []byte(content.BizContext))
 	c.amounts, c.cardTypes = append(c.amounts, int64(content.AmountFen)), append(c.cardTypes, content.CardType)
-	c.sellerLogins, c.records = append(c.sellerLogins, content.SellerLogin), append(c.records, joinRecords(content.Records))
+	c.sellerLogins, c.records = append(c.sellerLogins, content.SellerLogin), append(c.records, packing.JoinRecords(content.Records))
 	codes := make([]byte, 0, len(trade.Codes)*len(ridecode.ID{}))
 	for _, code := range trade.Codes {
 		codes = append(codes, code[:]...)

@@ -1,4 +1,4 @@
-package postgres
+package packing
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 func TestSplitRecords(t *testing.T) {
 	for _, records := range [][][]byte{nil, {{}}, {{1}}, {{}, {1, 2}, {}, bytes.Repeat([]byte{7}, 70_000)}} {
-		got, err := splitRecords(joinRecords(records))
+		got, err := SplitRecords(JoinRecords(records))
 		if err != nil || len(got) != len(records) {
 			t.Fatalf("%d records became %d, %v", len(records), len(got), err)
 		}
@@ -19,7 +19,7 @@ func TestSplitRecords(t *testing.T) {
 		}
 	}
 	for _, damaged := range []string{"\x00", "\x00\x00\x00", "\x00\x00\x00\x01", "\x00\x00\x00\x02a", "\xff\xff\xff\xff", "\x00\x00\x00\x00\x00"} {
-		if got, err := splitRecords([]byte(damaged)); !errors.Is(err, errRecords) {
+		if got, err := SplitRecords([]byte(damaged)); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%x: %x, %v", damaged, got, err)
 		}
 	}
@@ -27,11 +27,11 @@ func TestSplitRecords(t *testing.T) {
 
 func FuzzSplitRecords(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(joinRecords([][]byte{{1, 2, 3}, {}, {4}}))
+	f.Add(JoinRecords([][]byte{{1, 2, 3}, {}, {4}}))
 	f.Fuzz(func(t *testing.T, joined []byte) {
-		records, err := splitRecords(joined)
-		if err == nil && !bytes.Equal(joinRecords(records), joined) {
-			t.Fatalf("%x split and joined is %x", joined, joinRecords(records))
+		records, err := SplitRecords(joined)
+		if err == nil && !bytes.Equal(JoinRecords(records), joined) {
+			t.Fatalf("%x split and joined is %x", joined, JoinRecords(records))
 		}
 	})
 }
