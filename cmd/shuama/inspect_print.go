@@ -190,7 +190,7 @@ func adviceOf(verdict ridecode.Verdict) string {
 	case ridecode.RiderTooSoon:
 		return "One rider, one ride: wait, or let everybody show a phone."
 	case ridecode.OnlineRefused:
-		return "Nothing was charged here; pay in another way, or try again."
+		return "The payment institution did not agree in time: pay in another way, or refresh the code and try again."
 	case ridecode.TrustExpired:
 		return "The gate needs a newer trust bundle: bring it a network, or a file."
 	case ridecode.SystemError:

@@ -181,7 +181,7 @@ func (g *gateRun) keepAs() journal.Kind {
 // recall reads back what was accepted before a restart. A record that is pending still is one whose gate
 // lost its power before it could open: nobody rode on it.
 func (g *gateRun) recall(clock ridecode.ClockPolicy, now time.Time) error {
-	var pending []byte
+	var pending, last []byte
 	err := g.journal.Replay(0, func(entry journal.Entry) error {
 		switch entry.Kind {
 		case acceptanceKind, shutKind:
@@ -191,12 +191,28 @@ func (g *gateRun) recall(clock ridecode.ClockPolicy, now time.Time) error {
 		default:
 			return nil
 		}
+		last = entry.Payload
 		return g.Recall(entry.Payload, clock, now)
 	})
+	if err == nil {
+		err = g.ownJournal(last)
+	}
 	if err == nil && pending != nil {
 		_, err = g.journal.Append(shutKind, pending)
 	}
 	return err
+}
+
+// ownJournal refuses another terminal's journal at the start, and not every rider later: its chain
+// cannot be gone on with under another pos_id.
+func (g *gateRun) ownJournal(last []byte) error {
+	if !g.base.Chained {
+		return nil
+	}
+	if _, err := record.Next(g.settings.POSID, last); err != nil {
+		return fmt.Errorf("gate.journal: %w: put the journal away once its records were brought, or mend pos_id in terminal.json", err)
+	}
+	return nil
 }
 
 // scan judges what a reader found, and answers it.
@@ -296,7 +312,17 @@ func (g *gateRun) alarm(w *world) {
 }
 
 func (g *gateRun) measureClock(ctx context.Context, w *world) {
-	if what := g.clock.measure(ctx, g.depot, g.settings.TimeServers); what != "" && ctx.Err() == nil {
+	if what := g.clock.measure(ctx, g.depot, g.settings.TimeServers, g.skewMost()); what != "" && ctx.Err() == nil {
 		w.tell(what)
 	}
+}
+
+// skewMost is the settings' limit, or the trust bundle's where that is narrower: the institution decides
+// how far a gate's clock may be from its own.
+func (g *gateRun) skewMost() time.Duration {
+	most := g.settings.MaxSkewSec
+	if g.trust != nil {
+		most = min(most, int64(g.trust.current().Clock().MaxSkewSec))
+	}
+	return time.Duration(most) * time.Second
 }

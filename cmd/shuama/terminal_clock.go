@@ -9,12 +9,14 @@ import (
 	"github.com/shuama/shuama/edge/depot"
 )
 
+// uncertaintyMost is how uncertain an answer may be: codes are judged by the second.
+const uncertaintyMost = 2 * time.Second
+
 // gateClock is a gate's time: the machine's, moved by what time servers say, as long as they say little.
 // Nobody signs what they say, so a large step is told to the keeper and not taken: whoever could set a
 // gate's clock could show yesterday's photographs to it.
 type gateClock struct {
 	machine func() time.Time
-	most    time.Duration // the largest correction that is taken
 
 	mutex  sync.Mutex
 	offset time.Duration
@@ -28,13 +30,15 @@ func (c *gateClock) now() time.Time {
 }
 
 // measure asks the depot, or else a time server, and corrects the clock. The text is for the keeper;
-// empty when all is well.
-func (c *gateClock) measure(ctx context.Context, client *depot.Client, servers []string) string {
+// empty when all is well. most is the largest correction that is taken.
+func (c *gateClock) measure(ctx context.Context, client *depot.Client, servers []string, most time.Duration) string {
 	offset, uncertainty, err := c.ask(ctx, client, servers)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("clock: nobody to compare with: %v", err)
-	case offset.Abs() > c.most:
+	case uncertainty > uncertaintyMost:
+		return fmt.Sprintf("clock: the answer is uncertain by %s, and is not used", uncertainty.Round(time.Millisecond))
+	case offset.Abs() > most:
 		return fmt.Sprintf("clock: %s off (± %s), which is more than is corrected silently: set the machine's clock; codes will fail on time",
 			offset.Round(time.Millisecond), uncertainty.Round(time.Millisecond))
 	}

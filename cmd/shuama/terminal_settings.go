@@ -96,7 +96,7 @@ func (c *terminalCommand) prepare(w *world, gate *gateRun) (err error) {
 	if gate.base, err = c.baseSettings(gate); err != nil {
 		return err
 	}
-	gate.clock = &gateClock{machine: w.now, most: time.Duration(gate.settings.MaxSkewSec) * time.Second}
+	gate.clock = &gateClock{machine: w.now}
 	return gate.answerWith(w)
 }
 

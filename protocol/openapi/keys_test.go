@@ -98,3 +98,48 @@ func TestPrivateKeyHidesItself(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is read as a key can be written and read again, and no error repeats what was given.
+func FuzzParseKeys(f *testing.F) {
+	key, err := rsa.GenerateKey(rand.Reader, openapi.MinKeyBits)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, layout := range []openapi.Layout{openapi.PKCS8, openapi.PKCS1} {
+		private, err := openapi.MarshalPrivateKey(key, layout)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(private))
+		f.Add(openapi.BareKey(private))
+	}
+	public, err := openapi.MarshalPublicKey(&key.PublicKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(public))
+	f.Fuzz(func(t *testing.T, text string) {
+		private, err := openapi.ParsePrivateKey(text)
+		if err != nil && len(text) > 40 && strings.Contains(err.Error(), text[10:30]) {
+			t.Fatal("the error repeats the key")
+		}
+		if err == nil {
+			written, err := openapi.MarshalPrivateKey(private, openapi.PKCS8)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := openapi.ParsePrivateKey(string(written)); err != nil || !again.Equal(private) {
+				t.Fatalf("written and read again: %v", err)
+			}
+		}
+		if public, err := openapi.ParsePublicKey(text); err == nil {
+			written, err := openapi.MarshalPublicKey(public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := openapi.ParsePublicKey(string(written)); err != nil || !again.Equal(public) {
+				t.Fatalf("written and read again: %v", err)
+			}
+		}
+	})
+}

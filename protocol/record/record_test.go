@@ -265,3 +265,20 @@ func FuzzParseTerminalInfo(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseIntegrity(f *testing.F) {
+	for _, text := range []string{"hmac-md5-user-id", "hmac-sha256=00112233445566778899aabbccddeeff", "ed25519=00",
+		"ecdsa-secp256k1-sha256=0279BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		integrity, err := record.ParseIntegrity(text)
+		if err != nil {
+			assertFormError(t, err)
+			return
+		}
+		if name, _, _ := strings.Cut(text, "="); record.Algorithm(name) != integrity.Algorithm() {
+			t.Fatalf("the text names %q, and the algorithm is %s", name, integrity.Algorithm())
+		}
+	})
+}
