@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,6 +32,8 @@ const (
 	busyWait     = 250 * time.Millisecond // of one attempt: so often a cancelled context is noticed
 	busyAttempts = 40                     // ten seconds in all
 	readersWait  = 10 * time.Second
+	logWait      = 5 * time.Millisecond // at least, between two attempts to turn the log on
+	logAttempts  = 1000
 	smallestFile = 512 // bytes: one page of the least size
 )
 
@@ -180,8 +183,14 @@ func configure(conn *sqlite.Conn) error {
 }
 
 // useLog turns the write-ahead log on; a file system without shared memory answers with another mode.
+// Two programs that open a new file together both hold it shared and both want it whole: SQLite then
+// refuses at once, whatever its busy timeout, and one of them has to let go and ask again.
 func useLog(conn *sqlite.Conn) error {
 	mode, err := queryText(conn, "PRAGMA journal_mode = WAL")
+	for attempt := 1; isBusy(err) && attempt < logAttempts; attempt++ {
+		time.Sleep(logWait + rand.N(logWait)) // not in step with the other
+		mode, err = queryText(conn, "PRAGMA journal_mode = WAL")
+	}
 	if err != nil {
 		return fmt.Errorf("store: write-ahead log: %w", err)
 	}
