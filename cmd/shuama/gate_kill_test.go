@@ -30,7 +30,7 @@ func TestKilledGate(t *testing.T) {
 	k := newGateKilling(t)
 	random := rand.New(rand.NewPCG(11, 11))
 	for range gateKills {
-		k.run(time.Duration(random.IntN(60)) * time.Millisecond)
+		k.run(1+random.IntN(gateCodesAStart-5), time.Duration(random.IntN(2000))*time.Microsecond)
 	}
 	k.prove()
 }
@@ -82,8 +82,9 @@ func fetchPhone(t *testing.T, w *world, city, dir, user string) *wallet.Wallet {
 	return phone
 }
 
-// run starts the gate, offers codes, new ones and some that were offered before, and kills it.
-func (k *gateKilling) run(life time.Duration) {
+// run starts the gate, offers codes, new ones and some that were offered before, and kills it some time
+// after it has answered so many.
+func (k *gateKilling) run(answersCount int, later time.Duration) {
 	k.t.Helper()
 	gate := exec.Command(k.binary, "terminal", filepath.Join(k.dir, "gate"), "--line", "19", "--amount", "2.00", "--json")
 	in, err := gate.StdinPipe()
@@ -97,16 +98,12 @@ func (k *gateKilling) run(life time.Duration) {
 	if err := gate.Start(); err != nil {
 		k.t.Fatal(err)
 	}
-	answers := make(chan struct{})
-	go func() { defer close(answers); k.listen(out) }()
+	var codes strings.Builder
 	for i := range gateCodesAStart {
-		_, _ = fmt.Fprintln(in, k.next(i)) // a gate that is dead takes none
+		fmt.Fprintln(&codes, k.next(i))
 	}
-	time.Sleep(30*time.Millisecond + life)
-	if err := gate.Process.Kill(); err != nil {
-		k.t.Fatal(err)
-	}
-	<-answers
+	go func() { _, _ = io.WriteString(in, codes.String()) }() // a gate that is dead takes none
+	k.listen(out, answersCount, func() { time.AfterFunc(later, func() { _ = gate.Process.Kill() }) })
 	_ = gate.Wait() // it was killed: that is its error
 }
 
@@ -127,9 +124,13 @@ func (k *gateKilling) next(i int) string {
 	return k.sent[len(k.sent)-1]
 }
 
-func (k *gateKilling) listen(out io.Reader) {
+// listen hears the gate to its end, and calls kill at its answer of this number.
+func (k *gateKilling) listen(out io.Reader, killAt int, kill func()) {
 	lines := bufio.NewScanner(out)
-	for lines.Scan() {
+	for number := 1; lines.Scan(); number++ {
+		if number == killAt {
+			kill()
+		}
 		var answer tapJSON
 		if json.Unmarshal(lines.Bytes(), &answer) == nil && answer.Verdict == "SUCCESS" {
 			k.told[answer.Record]++

@@ -96,7 +96,7 @@ func clientOf(t *testing.T, answer http.HandlerFunc) *gateway.Client {
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
 	client, err := gateway.NewClient(gateway.ClientConfig{URL: server.URL + gateway.Path, AppID: appID, Signer: signerOf(appKey()),
-		PlatformKey: signerOf(platformKey()).Public(), HTTP: &http.Client{Timeout: 300 * time.Millisecond}, Now: noon})
+		PlatformKey: signerOf(platformKey()).Public(), HTTP: &http.Client{Timeout: 3 * time.Second}, Now: noon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func TestHookLeavesChildrenThatStay(t *testing.T) {
 // What takes too long is killed with its children, in time.
 func TestHookTimeout(t *testing.T) {
 	dir := t.TempDir()
-	hook := newHook(t, prompt.HookSettings{Timeout: 400 * time.Millisecond, Command: []string{script(t, `cd "$1"
+	hook := newHook(t, prompt.HookSettings{Timeout: 2 * time.Second, Command: []string{script(t, `cd "$1"
 trap '' TERM
 sleep 60 & echo $! > child
 sh -c 'trap "" TERM; sleep 60' & echo $! > deaf
@@ -126,7 +126,7 @@ echo begun
 wait`), dir}})
 	began := time.Now()
 	result := hook.Run(t.Context(), prompt.Event{Prompt: success})
-	if took := time.Since(began); took > 600*time.Millisecond || !errors.Is(result.Err, prompt.ErrHookTimeout) || !result.Ran || result.ExitStatus != -1 {
+	if took := time.Since(began); took > patience || !errors.Is(result.Err, prompt.ErrHookTimeout) || !result.Ran || result.ExitStatus != -1 {
 		t.Errorf("after %v: %+v", took, result)
 	}
 	for _, name := range []string{"child", "deaf"} {

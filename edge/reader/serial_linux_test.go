@@ -169,7 +169,7 @@ func TestSerialFramed(t *testing.T) {
 
 func TestSerialRaw(t *testing.T) {
 	line := newPTY(t)
-	source, err := Serial(line.path, 57600, Raw(150*time.Millisecond, "\r"))
+	source, err := Serial(line.path, 57600, Raw(time.Second, "\r"))
 	l := listen(t, source, err)
 	line.send(t, everyByte()+"\r")
 	l.want(everyByte())
