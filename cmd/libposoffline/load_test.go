@@ -170,7 +170,7 @@ func TestKilled(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(3, 4))
 	for range killCount {
-		k.run(time.Duration(random.IntN(30_000)) * time.Microsecond)
+		k.run(random.IntN(25), time.Duration(random.IntN(2_000))*time.Microsecond)
 	}
 	k.prove()
 }
@@ -186,8 +186,8 @@ type killing struct {
 	known    int          // accepted at a killed run without a word: found as a duplicate
 }
 
-// run starts the gate, kills it some time after it is at work, and reads what it had said.
-func (k *killing) run(after time.Duration) {
+// run starts the gate, kills it some time after it has answered so many codes, and reads what it had said.
+func (k *killing) run(answersCount int, after time.Duration) {
 	k.t.Helper()
 	command := exec.Command(k.line[0], append(k.line[1:], k.inputs, strconv.Itoa(k.next))...)
 	command.Env = append(os.Environ(), "POS_JOURNAL_FILE="+k.journal)
@@ -207,10 +207,15 @@ func (k *killing) run(after time.Duration) {
 	if !lines.Scan() || lines.Text() != "running" {
 		k.t.Fatalf("the gate says %q", lines.Text())
 	}
-	timer := time.AfterFunc(after, func() { _ = command.Process.Kill() })
-	defer timer.Stop()
-	for first := true; lines.Scan(); first = false {
-		k.hear(lines.Text(), first)
+	kill := func() { time.AfterFunc(after, func() { _ = command.Process.Kill() }) }
+	if answersCount == 0 {
+		kill()
+	}
+	for heard := 1; lines.Scan(); heard++ {
+		k.hear(lines.Text(), heard == 1)
+		if heard == answersCount {
+			kill()
+		}
 	}
 	_ = command.Wait() // it was killed, or at its end
 }
