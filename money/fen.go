@@ -30,6 +30,15 @@ var (
 // after a point. A sign, an exponent, white space and a third decimal (even a zero) are refused:
 // what two readers could understand differently is not an amount.
 func ParseYuan(text string) (Fen, error) {
+	fen, err := ParseSum(text)
+	if err == nil && fen > MaxFen {
+		return 0, ErrTooLarge
+	}
+	return fen, err
+}
+
+// ParseSum is ParseYuan for the sum of many amounts, which is bounded by what fits alone.
+func ParseSum(text string) (Fen, error) {
 	whole, decimals, pointed := strings.Cut(text, ".")
 	if !isDigits(whole) || pointed && !isDigits(decimals) {
 		return 0, ErrNotAmount
@@ -37,9 +46,8 @@ func ParseYuan(text string) (Fen, error) {
 	if len(decimals) > 2 {
 		return 0, ErrTooFine
 	}
-	digits := whole + (decimals + "00")[:2]
-	fen, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || Fen(fen) > MaxFen {
+	fen, err := strconv.ParseInt(whole+(decimals + "00")[:2], 10, 64)
+	if err != nil {
 		return 0, ErrTooLarge
 	}
 	return Fen(fen), nil

@@ -1,10 +1,6 @@
 package openapi
 
-import (
-	"unicode/utf8"
-
-	"github.com/shuama/shuama/protocol/form"
-)
+import "unicode/utf8"
 
 // Code is the outcome of a call (code, gateway-facts §6).
 type Code string
@@ -13,9 +9,12 @@ type Code string
 const (
 	CodeSuccess        Code = "10000"
 	CodeUnavailable    Code = "20000" // the outcome is not known: send the same request again
+	CodeToken          Code = "20001"
 	CodeMissing        Code = "40001"
 	CodeInvalid        Code = "40002"
+	CodeConditions     Code = "40003"
 	CodeBusinessFailed Code = "40004"
+	CodeLimited        Code = "40005" // later, the same request may do
 	CodeNotPermitted   Code = "40006"
 )
 
@@ -28,34 +27,49 @@ type SubCode string
 const (
 	SubBusinessUnknown      SubCode = "isp.unknow-error" // the institution behind the gateway
 	SubGatewayUnknown       SubCode = "aop.unknow-error" // the gateway itself
+	SubInvalidAuthToken     SubCode = "aop.invalid-auth-token"
 	SubMissingAppID         SubCode = "isv.missing-app-id"
 	SubMissingMethod        SubCode = "isv.missing-method"
 	SubMissingSignatureType SubCode = "isv.missing-signature-type"
 	SubMissingSignature     SubCode = "isv.missing-signature"
+	SubMissingSignatureKey  SubCode = "isv.missing-signature-key" // in certificate mode: which certificate
 	SubMissingTimestamp     SubCode = "isv.missing-timestamp"
 	SubMissingVersion       SubCode = "isv.missing-version"
+	SubDecryptMissingType   SubCode = "isv.decryption-error-missing-encrypt-type"
 	SubInvalidParameter     SubCode = "isv.invalid-parameter"
 	SubInvalidAppID         SubCode = "isv.invalid-app-id"
 	SubInvalidMethod        SubCode = "isv.invalid-method"
+	SubForbiddenAPI         SubCode = "isv.forbidden-api" // a method that this platform has not opened
 	SubInvalidFormat        SubCode = "isv.invalid-format"
+	SubIllegalJSON          SubCode = "isv.illegal-json"
 	SubInvalidSignatureType SubCode = "isv.invalid-signature-type"
 	SubInvalidSignature     SubCode = "isv.invalid-signature"
 	SubInvalidEncryptType   SubCode = "isv.invalid-encrypt-type"
+	SubInvalidEncrypt       SubCode = "isv.invalid-encrypt"
+	SubDecryptKey           SubCode = "isv.decryption-error-not-valid-encrypt-key"
+	SubDecryptUnknown       SubCode = "isv.decryption-error-unknown"
 	SubInvalidTimestamp     SubCode = "isv.invalid-timestamp"
 	SubInvalidCharset       SubCode = "isv.invalid-charset"
 	SubNoSignatureConfig    SubCode = "isv.missing-signature-config"
 	SubNoAppAuth            SubCode = "isv.not-support-app-auth"
+	SubInvalidAppState      SubCode = "isv.invalid-app-state"
+	SubAppLimited           SubCode = "isv.app-call-limited"
+	SubMethodLimited        SubCode = "isv.method-call-limited"
 	SubNotPermitted         SubCode = "isv.insufficient-isv-permissions"
 	SubFail                 SubCode = "FAIL"
 	SubIllegalParams        SubCode = "ILLEGAL_PARAMS"
+	SubBillNotExist         SubCode = "isp.bill_not_exist"
 )
 
-// Error is a refusal as the platform states it: code, msg, sub_code, sub_msg.
+// Error is a refusal as the platform states it: code, msg, sub_code, sub_msg, and for a virtual card
+// sub_error_code and error_message (document 2 §4.2.4.7).
 type Error struct {
-	Code    Code
-	Msg     string
-	SubCode SubCode
-	SubMsg  string // at most 128 characters; Chinese, as the real platform's are
+	Code         Code
+	Msg          string
+	SubCode      SubCode
+	SubMsg       string // at most 128 characters; Chinese, as the real platform's are
+	SubErrorCode string
+	ErrorMessage string // at most 128 characters
 }
 
 func (e *Error) Error() string {
@@ -92,6 +106,12 @@ func (c Code) msg() string {
 		return "Success"
 	case CodeUnavailable:
 		return "Service Currently Unavailable"
+	case CodeToken:
+		return "Insufficient Token Permissions"
+	case CodeConditions:
+		return "Insufficient Conditions"
+	case CodeLimited:
+		return "Call Limited"
 	case CodeMissing:
 		return "Missing Required Arguments"
 	case CodeInvalid:
@@ -108,32 +128,18 @@ type errorRow struct {
 	text string
 }
 
-// rowOf is the table of gateway-facts §6. Sub codes that are not in it are a method's own.
+// SubCodes is every sub code that this platform gives.
+func SubCodes() []SubCode {
+	var subs []SubCode
+	for _, row := range errorTable() {
+		subs = append(subs, row.sub)
+	}
+	return subs
+}
+
+// rowOf finds a sub code in the table. Those that are not in it are a method's own.
 func rowOf(sub SubCode) errorRow {
-	for _, row := range [...]errorRow{
-		{SubBusinessUnknown, CodeUnavailable, "服务暂不可用（业务系统不可用）"},
-		{SubGatewayUnknown, CodeUnavailable, "服务暂不可用（网关自身的未知错误）"},
-		{SubMissingAppID, CodeMissing, "缺少appId参数"},
-		{SubMissingMethod, CodeMissing, "缺少方法名参数"},
-		{SubMissingSignatureType, CodeMissing, "缺少签名类型参数"},
-		{SubMissingSignature, CodeMissing, "缺少签名参数"},
-		{SubMissingTimestamp, CodeMissing, "缺少时间戳参数"},
-		{SubMissingVersion, CodeMissing, "缺少版本参数"},
-		{SubInvalidParameter, CodeInvalid, "参数无效"},
-		{SubInvalidAppID, CodeInvalid, "无效的AppID参数"},
-		{SubInvalidMethod, CodeInvalid, "不存在的方法名"},
-		{SubInvalidFormat, CodeInvalid, "无效的数据格式"},
-		{SubInvalidSignatureType, CodeInvalid, "无效的签名类型"},
-		{SubInvalidSignature, CodeInvalid, "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配"},
-		{SubInvalidEncryptType, CodeInvalid, "无效的加密类型"},
-		{SubInvalidTimestamp, CodeInvalid, "非法的时间戳参数"},
-		{SubInvalidCharset, CodeInvalid, "字符集错误"},
-		{SubNoSignatureConfig, CodeInvalid, "验签出错，未配置对应签名算法的公钥或者证书"},
-		{SubNoAppAuth, CodeInvalid, "不支持第三方应用授权"},
-		{SubNotPermitted, CodeNotPermitted, "ISV权限不足"},
-		{SubFail, CodeBusinessFailed, "业务处理失败"},
-		{SubIllegalParams, CodeBusinessFailed, "请求参数错误"},
-	} {
+	for _, row := range errorTable() {
 		if row.sub == sub {
 			return row
 		}
@@ -141,31 +147,74 @@ func rowOf(sub SubCode) errorRow {
 	return errorRow{sub, CodeBusinessFailed, "业务处理失败"}
 }
 
+// errorTable is that of gateway-facts §6.
+func errorTable() []errorRow {
+	return []errorRow{
+		{SubBusinessUnknown, CodeUnavailable, "服务暂不可用（业务系统不可用）"},
+		{SubGatewayUnknown, CodeUnavailable, "服务暂不可用（网关自身的未知错误）"},
+		{SubInvalidAuthToken, CodeToken, "无效的访问令牌"},
+		{SubMissingAppID, CodeMissing, "缺少appId参数"},
+		{SubMissingMethod, CodeMissing, "缺少方法名参数"},
+		{SubMissingSignatureType, CodeMissing, "缺少签名类型参数"},
+		{SubMissingSignature, CodeMissing, "缺少签名参数"},
+		{SubMissingSignatureKey, CodeMissing, "缺少签名配置"},
+		{SubMissingTimestamp, CodeMissing, "缺少时间戳参数"},
+		{SubMissingVersion, CodeMissing, "缺少版本参数"},
+		{SubDecryptMissingType, CodeMissing, "解密出错，未指定加密算法"},
+		{SubInvalidParameter, CodeInvalid, "参数无效"},
+		{SubInvalidAppID, CodeInvalid, "无效的AppID参数"},
+		{SubInvalidMethod, CodeInvalid, "不存在的方法名"},
+		{SubForbiddenAPI, CodeInvalid, "不允许访问该API"},
+		{SubInvalidFormat, CodeInvalid, "无效的数据格式"},
+		{SubIllegalJSON, CodeInvalid, "非法的JSON"},
+		{SubInvalidSignatureType, CodeInvalid, "无效的签名类型"},
+		{SubInvalidSignature, CodeInvalid, "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配"},
+		{SubInvalidEncryptType, CodeInvalid, "无效的加密类型"},
+		{SubInvalidEncrypt, CodeInvalid, "解密异常"},
+		{SubDecryptKey, CodeInvalid, "解密出错，未配置加密密钥"},
+		{SubDecryptUnknown, CodeInvalid, "解密出错"},
+		{SubInvalidTimestamp, CodeInvalid, "非法的时间戳参数"},
+		{SubInvalidCharset, CodeInvalid, "字符集错误"},
+		{SubNoSignatureConfig, CodeInvalid, "验签出错，未配置对应签名算法的公钥或者证书"},
+		{SubNoAppAuth, CodeInvalid, "不支持第三方应用授权"},
+		{SubInvalidAppState, CodeConditions, "应用状态异常"},
+		{SubAppLimited, CodeLimited, "应用调用次数超限"},
+		{SubMethodLimited, CodeLimited, "API调用次数超限"},
+		{SubNotPermitted, CodeNotPermitted, "ISV权限不足"},
+		{SubFail, CodeBusinessFailed, "业务处理失败"},
+		{SubIllegalParams, CodeBusinessFailed, "请求参数错误"},
+		{SubBillNotExist, CodeBusinessFailed, "账单不存在"},
+	}
+}
+
 // AppendNode writes the error as a response's node.
 func (e *Error) AppendNode(dst []byte) []byte {
-	dst = appendMember(append(dst, '{'), "code", string(e.Code))
-	dst = appendMember(dst, "msg", e.Msg)
-	dst = appendMember(dst, "sub_code", string(e.SubCode))
-	dst = appendMember(dst, "sub_msg", e.SubMsg)
-	return append(dst, '}')
+	w := writer{append(dst, '{')}
+	e.tell(&w)
+	return append(w.dst, '}')
+}
+
+func (e *Error) tell(d members) {
+	e.tellCommon(d)
+	tellCardFault(d, &e.SubErrorCode, &e.ErrorMessage)
+}
+
+func (e *Error) tellCommon(d members) {
+	text(d, need("code", 16, "网关返回码"), &e.Code)
+	d.text(may("msg", 1024, "网关返回码描述").lines(), &e.Msg)
+	text(d, may("sub_code", 1024, "业务返回码"), &e.SubCode)
+	d.text(may("sub_msg", 4096, "业务返回码描述").lines(), &e.SubMsg)
 }
 
 // ReadOutcome is nil for the node of a call that succeeded, the platform's *Error for one that did
 // not, and a *form.Error for a node that is neither.
 func ReadOutcome(node []byte) error {
-	o, err := readContent(node, nameNode, clauseEnvelope)
-	if err != nil {
-		return err
-	}
-	e := &Error{Code: Code(o.text("code", 16)), Msg: o.prose("msg", 1024),
-		SubCode: SubCode(o.text("sub_code", 1024)), SubMsg: o.prose("sub_msg", 4096)}
+	e, err := message[Error]{clause: clauseEnvelope, tell: (*Error).tell}.read(node, nameNode)
 	switch {
-	case o.err != nil:
-		return o.err
-	case e.Code == "":
-		return &form.Error{Field: "code", Offset: -1, Clause: clauseEnvelope, Why: "missing"}
+	case err != nil:
+		return err
 	case e.Code == CodeSuccess:
 		return nil
 	}
-	return e
+	return &e
 }

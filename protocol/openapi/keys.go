@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -107,8 +108,8 @@ func keyDER(text string, types ...string) ([]byte, error) {
 		return nil, errors.New("not PEM")
 	case len(strings.TrimSpace(string(rest))) > 0:
 		return nil, errors.New("something follows the PEM block")
-	case block.Type != types[0] && block.Type != types[1]:
-		return nil, fmt.Errorf("the PEM block is neither %s nor %s", types[0], types[1])
+	case !slices.Contains(types, block.Type):
+		return nil, fmt.Errorf("the PEM block is not %s", strings.Join(types, " or "))
 	}
 	return block.Bytes, nil
 }

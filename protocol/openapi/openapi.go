@@ -32,9 +32,15 @@ type (
 
 // The methods of this package.
 const (
-	MethodKeyQuery     Method = "alipay.commerce.transport.offlinepay.key.query"
-	MethodRecordVerify Method = "alipay.commerce.transport.offlinepay.record.verify"
-	MethodTradeSettle  Method = "alipay.commerce.transport.offlinepay.trade.settle"
+	MethodKeyQuery       Method = "alipay.commerce.transport.offlinepay.key.query"
+	MethodRecordVerify   Method = "alipay.commerce.transport.offlinepay.record.verify"
+	MethodTradeSettle    Method = "alipay.commerce.transport.offlinepay.trade.settle"
+	MethodCardSend       Method = "alipay.commerce.transport.offlinepay.virtualcard.send"
+	MethodCardBatchQuery Method = "alipay.commerce.transport.offlinepay.virtualcard.batchquery"
+	MethodDenyListQuery  Method = "alipay.commerce.transport.offlinepay.userblacklist.query"
+	MethodDataSend       Method = "alipay.commerce.data.send"
+	MethodBillQuery      Method = "alipay.data.dataservice.bill.downloadurl.query"
+	MethodCertDownload   Method = "alipay.open.app.alipaycert.download"
 )
 
 // The ways to sign, gateway-facts §1.

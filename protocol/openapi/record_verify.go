@@ -1,11 +1,6 @@
 package openapi
 
-import (
-	"encoding/hex"
-
-	"github.com/shuama/shuama/protocol/form"
-	"github.com/shuama/shuama/protocol/record"
-)
+import "github.com/shuama/shuama/protocol/record"
 
 const clauseRecordVerify = "document 2 §4.2.2.5"
 
@@ -21,39 +16,14 @@ type RecordVerifyResponse struct{}
 // RecordVerify is 离线脱机记录验证, document 2 §4.2.2.
 func RecordVerify() Codec[RecordVerifyRequest, RecordVerifyResponse] {
 	return Codec[RecordVerifyRequest, RecordVerifyResponse]{
-		Method:         MethodRecordVerify,
-		ParseRequest:   parseRecordVerifyRequest,
-		AppendRequest:  appendRecordVerifyRequest,
-		ParseResponse:  parseRecordVerifyResponse,
-		AppendResponse: func(dst []byte, _ RecordVerifyResponse) []byte { return append(appendSuccess(dst), '}') },
+		Method: MethodRecordVerify, Title: "离线脱机记录验证",
+		request:  message[RecordVerifyRequest]{clause: clauseRecordVerify, tell: (*RecordVerifyRequest).tell},
+		response: message[RecordVerifyResponse]{clause: "document 2 §4.2.2.7", tell: (*RecordVerifyResponse).tell},
 	}
 }
 
-func parseRecordVerifyRequest(content []byte) (RecordVerifyRequest, error) {
-	o, err := readContent(content, nameContent, clauseRecordVerify)
-	if err != nil {
-		return RecordVerifyRequest{}, err
-	}
-	value, present := o.value("record")
-	if !present {
-		return RecordVerifyRequest{}, recordError("missing")
-	}
-	raw, why := hexText(value, record.MaxSize)
-	if why != "" {
-		return RecordVerifyRequest{}, recordError(why)
-	}
-	return RecordVerifyRequest{Record: raw}, nil
+func (r *RecordVerifyRequest) tell(d members) {
+	d.bytes(need("record", record.MaxSize, "脱机操作记录，hex"), &r.Record)
 }
 
-func recordError(why string) error {
-	return &form.Error{Field: "record", Offset: -1, Clause: clauseRecordVerify, Why: why}
-}
-
-func appendRecordVerifyRequest(dst []byte, r RecordVerifyRequest) []byte {
-	return append(appendMember(append(dst, '{'), "record", hex.EncodeToString(r.Record)), '}')
-}
-
-func parseRecordVerifyResponse(node []byte) (RecordVerifyResponse, error) {
-	_, err := readContent(node, nameNode, clauseRecordVerify)
-	return RecordVerifyResponse{}, err
-}
+func (*RecordVerifyResponse) tell(members) {}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,13 +23,15 @@ type Request struct {
 	SignType  SignType
 	Charset   Charset
 	Timestamp time.Time // as the client claims; most write their local time as if it were Beijing's
-	Content   []byte    // biz_content in UTF-8; empty when there is none
+	Content   []byte    // biz_content, decrypted, in UTF-8: JSON, or empty when there is none
+	Encrypted bool      // it came encrypted, and so does the answer go
 	params    []param
 }
 
-// Policy is what an app's registration says of its signatures.
+// Policy is what an app's registration says of its requests.
 type Policy struct {
-	AllowSHA1 bool // sign_type RSA is taken too
+	AllowSHA1  bool        // sign_type RSA is taken too
+	ContentKey *ContentKey // nil: no content is encrypted
 }
 
 // ParseRequest reads the parameters of a URL's query and of a body. The result is never nil, so that
@@ -64,6 +67,12 @@ func (u *Unverified) Charset() Charset {
 	return charset
 }
 
+// CertSN is the certificate whose key is said to have signed; empty in public key mode.
+func (u *Unverified) CertSN() CertSN { return CertSN(u.get("app_cert_sn")) }
+
+// RootCertSN is the authority that the client trusts; empty in public key mode.
+func (u *Unverified) RootCertSN() CertSN { return CertSN(u.get("alipay_root_cert_sn")) }
+
 func (u *Unverified) get(name string) string { return string(find(u.params, name)) }
 
 func find(params []param, name string) []byte {
@@ -78,8 +87,8 @@ func find(params []param, name string) []byte {
 // Verify checks the whole envelope and then its signature, under the key that is registered for
 // AppID. With several faults the error is the first of: doubled or broken parameters; a missing one
 // (method, sign_type, sign, timestamp, version); a wrong one (sign_type, format, charset, version,
-// encrypt_type, app_auth_token, timestamp); the signature; the content's charset and size.
-// The error is an *Error.
+// encrypt_type, auth_token, app_auth_token, timestamp); the signature; the content's encryption, charset,
+// size, and that it is JSON. The error is an *Error.
 func (u *Unverified) Verify(key Verifier, policy Policy) (*Request, error) {
 	if u.fault != nil {
 		return nil, u.fault
@@ -93,7 +102,7 @@ func (u *Unverified) Verify(key Verifier, policy Policy) (*Request, error) {
 	if err := u.checkSignature(key); err != nil {
 		return nil, err
 	}
-	return u.open()
+	return u.open(policy)
 }
 
 func (u *Unverified) checkPresent() error {
@@ -130,8 +139,11 @@ func (u *Unverified) checkValues(policy Policy) error {
 
 // checkOptions refuses what would change the request's meaning if it were ignored.
 func (u *Unverified) checkOptions() error {
-	if u.get("encrypt_type") != "" {
-		return Refuse(SubInvalidEncryptType, "本平台尚不支持内容加密，请不传 encrypt_type")
+	if encryptType := u.get("encrypt_type"); encryptType != "" && encryptType != encryptAES {
+		return Refuse(SubInvalidEncryptType, "encrypt_type 只支持 AES，不加密时请不传")
+	}
+	if u.get("auth_token") != "" {
+		return Refuse(SubInvalidAuthToken, "本平台不发放 auth_token，请不传")
 	}
 	if u.get("app_auth_token") != "" {
 		return Refuse(SubNoAppAuth, "请以商户自己的应用发起请求，不传 app_auth_token")
@@ -147,7 +159,7 @@ func (u *Unverified) checkOptions() error {
 // holds the content, and errors reach logs.
 func (u *Unverified) checkSignature(key Verifier) error {
 	sign := u.get("sign")
-	signature, ok := decodeSignature(sign)
+	signature, ok := strictBase64(sign)
 	if !ok && strings.Contains(sign, " ") {
 		return Refuse(SubInvalidSignature, "sign 中的 + 变成了空格，请对参数值做百分号编码")
 	}
@@ -166,18 +178,57 @@ func (u *Unverified) checkSignature(key Verifier) error {
 	return Refuse(SubInvalidSignature, "除 sign 外的全部参数按名称排序，以 名称=值 用 & 连接，值取 URL 编码之前的原文")
 }
 
-func (u *Unverified) open() (*Request, error) {
+func (u *Unverified) open(policy Policy) (*Request, error) {
 	r := &Request{AppID: u.AppID(), Method: u.Method(), SignType: u.SignType(), Charset: u.Charset(), params: u.params}
 	r.Timestamp, _ = ParseTime(u.get("timestamp"))
-	content, ok := r.Charset.decode(find(u.params, "biz_content"))
-	if !ok {
-		return nil, Refuse(SubInvalidCharset, "biz_content 不是 charset 所说的编码")
+	r.Encrypted = u.get("encrypt_type") != ""
+	content, err := u.decrypted(policy.ContentKey)
+	if err != nil {
+		return nil, err
 	}
-	if len(content) > MaxContentSize {
+	content, ok := r.Charset.decode(content)
+	switch {
+	case !ok && r.Encrypted:
+		return nil, errUndecryptable()
+	case !ok:
+		return nil, Refuse(SubInvalidCharset, "biz_content 不是 charset 所说的编码")
+	case len(content) > MaxContentSize:
 		return nil, Refuse(SubInvalidParameter, fmt.Sprintf("biz_content 超过 %d 字节，请分批请求", MaxContentSize))
+	case len(content) > 0 && !isJSON(content) && r.Encrypted:
+		return nil, errUndecryptable()
+	case len(content) > 0 && !isJSON(content):
+		return nil, Refuse(SubIllegalJSON, "biz_content 须为一个 JSON 对象的文本")
 	}
 	r.Content = content
 	return r, nil
+}
+
+// decrypted is biz_content in the client's charset. That the content fits neither padding nor JSON nearly
+// always means that the two sides have two keys.
+func (u *Unverified) decrypted(key *ContentKey) ([]byte, error) {
+	content := find(u.params, "biz_content")
+	ciphertext, looksEncrypted := ciphertextOf(content)
+	switch {
+	case u.get("encrypt_type") == "" && looksEncrypted && key != nil:
+		return nil, Refuse(SubDecryptMissingType, "biz_content 已加密，请在请求中加上 encrypt_type=AES")
+	case u.get("encrypt_type") == "":
+		return content, nil
+	case key == nil:
+		return nil, Refuse(SubDecryptKey, "该应用未登记内容加密密钥，请向平台申请，或不传 encrypt_type")
+	case len(content) == 0:
+		return nil, nil
+	case !looksEncrypted:
+		return nil, Refuse(SubInvalidEncrypt, "biz_content 须为 AES/CBC/PKCS7 密文的 Base64")
+	}
+	text, ok := key.decrypt(ciphertext)
+	if !ok {
+		return nil, errUndecryptable()
+	}
+	return text, nil
+}
+
+func errUndecryptable() *Error {
+	return Refuse(SubDecryptUnknown, "请检查内容加密密钥是否与平台登记的一致，以及明文是否为 JSON")
 }
 
 // Param is another parameter of the request, in UTF-8; empty when it is absent or no text.
@@ -191,32 +242,42 @@ func (r *Request) Param(name string) string {
 
 // Call is a request to be made.
 type Call struct {
-	AppID     AppID
-	Method    Method
-	Timestamp time.Time
-	Content   []byte // biz_content in UTF-8; empty when there is nothing to say
+	AppID      AppID
+	Method     Method
+	Timestamp  time.Time
+	Content    []byte      // biz_content in UTF-8; empty when there is nothing to say
+	CertSN     CertSN      // of the app's certificate; empty in public key mode
+	RootCertSN CertSN      // of the platform's authority; empty in public key mode
+	ContentKey *ContentKey // encrypts the content; nil for a plain one
 }
 
 // Sign writes the call, signed with RSA2, as the official clients do: the content in the body, the
 // rest in the URL's query.
 func (c Call) Sign(signer Signer) (query string, body []byte, err error) {
-	params := []param{{"app_id", []byte(c.AppID)}}
-	if len(c.Content) > 0 {
-		params = append(params, param{"biz_content", c.Content})
-	}
-	params = append(params, param{"charset", []byte(UTF8)}, param{"format", []byte("json")}, param{"method", []byte(c.Method)},
-		param{"sign_type", []byte(RSA2)}, param{"timestamp", []byte(FormatTime(c.Timestamp))}, param{"version", []byte("1.0")})
-	signature, err := signer.Sign(RSA2, appendSigningText(nil, params, false))
+	inBody, common := c.params()
+	all := append(append([]param(nil), inBody...), common...)
+	slices.SortFunc(all, func(a, b param) int { return strings.Compare(a.name, b.name) })
+	signature, err := signer.Sign(RSA2, appendSigningText(nil, all, false))
 	if err != nil {
 		return "", nil, err
 	}
-	common := params[:1:1]
-	if len(c.Content) > 0 {
-		body = appendEncoded(nil, params[1:2])
-		common = append(common, params[2:]...)
-	} else {
-		common = params
-	}
 	common = append(common, param{"sign", []byte(base64.StdEncoding.EncodeToString(signature))})
-	return string(appendEncoded(nil, common)), body, nil
+	return string(appendEncoded(nil, common)), appendEncoded(nil, inBody), nil
+}
+
+func (c Call) params() (inBody, common []param) {
+	common = []param{{"app_id", []byte(c.AppID)}, {"charset", []byte(UTF8)}, {"format", []byte("json")}, {"method", []byte(c.Method)},
+		{"sign_type", []byte(RSA2)}, {"timestamp", []byte(FormatTime(c.Timestamp))}, {"version", []byte("1.0")}}
+	if c.CertSN != "" {
+		common = append(common, param{"app_cert_sn", []byte(c.CertSN)}, param{"alipay_root_cert_sn", []byte(c.RootCertSN)})
+	}
+	switch {
+	case len(c.Content) == 0:
+	case c.ContentKey != nil:
+		common = append(common, param{"encrypt_type", []byte(encryptAES)})
+		inBody = []param{{"biz_content", c.ContentKey.encrypt(c.Content)}}
+	default:
+		inBody = []param{{"biz_content", c.Content}}
+	}
+	return inBody, common
 }

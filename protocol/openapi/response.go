@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -13,21 +14,31 @@ const clauseEnvelope = "gateway-facts §2"
 
 // Response is an answer to be sent: the node is a JSON object, as a Codec or Error.AppendNode writes it.
 type Response struct {
-	Method   Method
-	Node     []byte
-	SignType SignType
-	Charset  Charset
+	Method     Method
+	Node       []byte
+	SignType   SignType
+	Charset    Charset
+	CertSN     CertSN      // of the platform's certificate; empty for a client in public key mode
+	ContentKey *ContentKey // encrypts the node; nil for a plain one
 }
 
 // Sign writes {"<method>_response":{…},"sign":"…"}, the one form that every published client can
-// verify (gateway-facts §2): compact, the node first, the signature last and unescaped.
+// verify (gateway-facts §2): compact, the node first, the signature last and unescaped. In certificate mode
+// "alipay_cert_sn" stands between them, which in key mode two clients could not verify. A node that is
+// encrypted is a JSON text, and its signature covers the two quotes.
 func (r Response) Sign(signer Signer) ([]byte, error) {
 	node := sealNode(r.Node, r.Charset)
+	if r.ContentKey != nil {
+		node = slices.Concat([]byte{'"'}, r.ContentKey.encrypt(node), []byte{'"'})
+	}
 	signature, err := signer.Sign(r.SignType, node)
 	if err != nil {
 		return nil, err
 	}
 	out := append(r.open(), node...)
+	if r.CertSN != "" {
+		out = appendMember(out, "alipay_cert_sn", string(r.CertSN))
+	}
 	out = append(out, `,"sign":"`...)
 	out = base64.StdEncoding.AppendEncode(out, signature)
 	return append(out, `"}`...), nil
@@ -45,8 +56,8 @@ func (r Response) open() []byte {
 
 // sealNode rewrites a node, without changing its meaning, so that clients which search an answer for
 // marks find only the frame's: no "sign" key (gopay) and no second node name (Java) can stand inside,
-// whatever a merchant wrote into a trade number; and no markup, for answers are called text/html. For a client that reads GBK it is plain ASCII, which
-// is the same in both charsets.
+// whatever a merchant wrote into a trade number; and no markup, for answers are called text/html. For a
+// client that reads GBK it is plain ASCII: the same bytes in both charsets, and it can say what GBK cannot.
 func sealNode(node []byte, charset Charset) []byte {
 	node = bytes.ReplaceAll(node, []byte(`"sign"`), []byte(`"\u0073ign"`))
 	node = bytes.ReplaceAll(node, []byte("_response"), []byte(`\u005fresponse`))
@@ -87,7 +98,7 @@ func (e *UnsignedError) Error() string {
 }
 
 // OpenResponse checks an answer to a request for method and gives the node, in the bytes that were
-// signed. Errors are *ResponseError and *UnsignedError.
+// signed: a JSON object, or the JSON text of an encrypted one, which ContentKey.DecryptNode opens. Errors are *ResponseError and *UnsignedError.
 func OpenResponse(method Method, body []byte, key Verifier, signType SignType) (node []byte, err error) {
 	members, err := readFrame(body)
 	if err != nil {
@@ -105,7 +116,7 @@ func OpenResponse(method Method, body []byte, key Verifier, signType SignType) (
 	if json.Unmarshal(sign, &text) != nil {
 		return nil, &ResponseError{"its sign is not a text"}
 	}
-	signature, ok := decodeSignature(text)
+	signature, ok := strictBase64(text)
 	if !ok || !key.Verify(signType, node, signature) {
 		return nil, &ResponseError{"its signature is not made with the platform's key; check that the key is the platform's public key, not the app's"}
 	}

@@ -87,12 +87,12 @@ func (t SignType) digest(text []byte) (crypto.Hash, []byte, bool) {
 	return 0, nil, false
 }
 
-// decodeSignature takes padded standard base64 and nothing else: the library would skip newlines, so
+// strictBase64 takes padded standard base64 and nothing else: the library would skip newlines, so
 // that one signature had many spellings.
-func decodeSignature(text string) ([]byte, bool) {
+func strictBase64(text string) ([]byte, bool) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, false
 	}
-	signature, err := base64.StdEncoding.Strict().DecodeString(text)
-	return signature, err == nil
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	return raw, err == nil
 }

@@ -1,9 +1,6 @@
 package openapi
 
 import (
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -78,11 +75,9 @@ type TradeResult struct {
 // TradeSettle is 脱机交易结算, document 2 §4.2.3.
 func TradeSettle() Codec[SettleRequest, SettleResponse] {
 	return Codec[SettleRequest, SettleResponse]{
-		Method:         MethodTradeSettle,
-		ParseRequest:   parseSettleRequest,
-		AppendRequest:  appendSettleRequest,
-		ParseResponse:  parseSettleResponse,
-		AppendResponse: appendSettleResponse,
+		Method: MethodTradeSettle, Title: "脱机交易结算",
+		request:  message[SettleRequest]{clause: clauseSettle, tell: (*SettleRequest).tell},
+		response: message[SettleResponse]{clause: clauseSettleResult, tell: (*SettleResponse).tell},
 	}
 }
 
@@ -95,165 +90,72 @@ func NewSettleRequest(trades []Trade) SettleRequest {
 	return request
 }
 
-// parseSettleRequest fails as a whole when the list is none, or when an entry cannot even be named:
-// then nothing is settled.
-func parseSettleRequest(content []byte) (SettleRequest, error) {
-	o, err := readContent(content, nameContent, clauseSettle)
-	if err != nil {
-		return SettleRequest{}, err
-	}
-	list := o.list("trade_list", 1, MaxTrades)
-	if o.err != nil {
-		return SettleRequest{}, o.err
-	}
-	request := SettleRequest{Entries: make([]SettleEntry, 0, len(list))}
-	for i, value := range list {
-		entry, err := readEntry(value, fmt.Sprintf("trade_list[%d]", i))
-		if err != nil {
-			return SettleRequest{}, err
-		}
-		request.Entries = append(request.Entries, entry)
-	}
-	return request, nil
+// tell fails as a whole when the list is none, or when an entry cannot even be named: then nothing is
+// settled.
+func (r *SettleRequest) tell(d members) {
+	d.list(need("trade_list", MaxTrades, "待结算脱机交易列表").atLeast(1), listOf(&r.Entries, (*SettleEntry).tell))
 }
 
-func readEntry(value json.RawMessage, name string) (SettleEntry, error) {
-	o := readEntryObject(value, name, clauseSettle)
+func (e *SettleEntry) tell(d members) {
+	if o, reading := d.(*object); reading {
+		e.read(o)
+		return
+	}
+	e.Trade.tell(d)
+}
+
+// read takes a fault of the trade to itself, as long as the number can be told.
+func (e *SettleEntry) read(o *object) {
 	fault := o.err
 	if len(o.doubled) > 0 && !slices.Contains(o.doubled, "out_trade_no") {
 		o.err = nil // until the number is read, to refuse the trade under it
 	}
-	entry := SettleEntry{OutTradeNo: o.outTradeNo()}
+	outTradeNo(o, &e.OutTradeNo)
 	if o.err != nil {
-		return SettleEntry{}, o.err
+		return
 	}
 	o.err = fault
-	entry.Trade = readTrade(o, entry.OutTradeNo)
-	if o.err != nil {
-		entry.Trade, entry.Fault = Trade{}, o.err
+	if e.Trade.tell(o); o.err != nil {
+		e.Trade, e.Fault, o.err = Trade{}, o.err, nil
 	}
-	return entry, nil
 }
 
-func readTrade(o *object, number OutTradeNo) Trade {
-	trade := Trade{
-		OutTradeNo:  number,
-		UserID:      ridecode.UserID(o.required("user_id", 64)),
-		OrderTime:   o.moment("actual_order_time"),
-		Subject:     o.required("subject", 128),
-		AmountFen:   o.amount("amount"),
-		BizContext:  o.prose("order_biz_context", 2048),
-		CardType:    o.text("card_type", 64),
-		Records:     o.records("records", 1, MaxRecords, record.MaxSize),
-		SellerLogin: o.text("seller_login_name", 64),
-	}
-	if trade.OrderTime.IsZero() {
-		o.fail("actual_order_time", "missing or empty")
-	}
-	return trade
+func (t *Trade) tell(d members) {
+	var openID string
+	rider(d, &t.UserID, &openID)
+	outTradeNo(d, &t.OutTradeNo)
+	d.moment(need("actual_order_time", 0, "交易实际发生时间"), &t.OrderTime)
+	d.text(need("subject", 128, "交易标题，将会展现给用户"), &t.Subject)
+	d.amount(need("amount", 0, "交易金额，单位元"), &t.AmountFen)
+	d.text(may("order_biz_context", 2048, "交易扩展信息，JSON 格式字符串").lines(), &t.BizContext)
+	d.text(may("card_type", 64, "卡类型"), &t.CardType)
+	d.blobs(need("records", MaxRecords, "原始脱机操作记录列表，hex").atLeast(1).eachOf(record.MaxSize), &t.Records)
+	d.text(may("seller_login_name", 64, "收款方账号，不传时收款到签约账号"), &t.SellerLogin)
 }
 
-func (o *object) outTradeNo() OutTradeNo {
-	number := o.required("out_trade_no", 64)
-	if !form.IsPrintable(number) {
-		o.fail("out_trade_no", "not printable ASCII")
-	}
-	return OutTradeNo(number)
+func outTradeNo(d members, number *OutTradeNo) {
+	text(d, need("out_trade_no", 64, "商户唯一的外部交易号"), number)
+	d.demand(form.IsPrintable(*number), "out_trade_no", "not printable ASCII")
 }
 
-func appendSettleRequest(dst []byte, r SettleRequest) []byte {
-	dst = append(dst, `{"trade_list":[`...)
-	for i, entry := range r.Entries {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendTrade(dst, entry.Trade)
-	}
-	return append(dst, `]}`...)
+func (r *SettleResponse) tell(d members) {
+	d.list(need("result_list", MaxTrades, "脱机交易结算处理结果列表，与请求同序"), listOf(&r.Results, (*TradeResult).tell))
 }
 
-func appendTrade(dst []byte, t Trade) []byte {
-	dst = appendMember(append(dst, '{'), "user_id", string(t.UserID))
-	dst = appendMember(dst, "out_trade_no", string(t.OutTradeNo))
-	dst = appendMember(dst, "actual_order_time", FormatTime(t.OrderTime))
-	dst = appendMember(dst, "subject", t.Subject)
-	dst = appendMember(dst, "amount", t.AmountFen.Yuan())
-	dst = appendOptional(dst, "order_biz_context", t.BizContext)
-	dst = appendOptional(dst, "card_type", t.CardType)
-	dst = append(appendName(dst, "records"), '[')
-	for i, raw := range t.Records {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(hex.AppendEncode(append(dst, '"'), raw), '"')
+// tell gives the time of the next try under both of its names: document 2's and that of the classes of the
+// official clients (gateway-facts §3).
+func (r *TradeResult) tell(d members) {
+	text(d, need("result", 64, "脱机交易结果").oneOf(string(OutcomeSuccess), string(OutcomeFail), string(OutcomeUnknown)), &r.Outcome)
+	d.text(may("message", 128, "结果描述").shortened(), &r.Message)
+	d.text(may("error_code", 64, "错误码").shortened(), &r.ErrorCode)
+	d.text(may("error_message", 128, "错误描述").shortened(), &r.ErrorMessage)
+	d.flag(may("need_retry", 0, "是否需要重试"), &r.NeedRetry)
+	again := r.NextRetry
+	d.moment(may("next_retry_time", 0, "下一次重试时间"), &r.NextRetry)
+	d.moment(may("next_try_time", 0, "下一次重试时间，公开客户端的字段名"), &again)
+	if r.NextRetry.IsZero() {
+		r.NextRetry = again
 	}
-	dst = append(dst, ']')
-	dst = appendOptional(dst, "seller_login_name", t.SellerLogin)
-	return append(dst, '}')
-}
-
-func parseSettleResponse(node []byte) (SettleResponse, error) {
-	o, err := readContent(node, nameNode, clauseSettleResult)
-	if err != nil {
-		return SettleResponse{}, err
-	}
-	var response SettleResponse
-	for i, value := range o.list("result_list", 0, MaxTrades) {
-		result, err := readResult(readEntryObject(value, fmt.Sprintf("result_list[%d]", i), clauseSettleResult))
-		if err != nil {
-			return SettleResponse{}, err
-		}
-		response.Results = append(response.Results, result)
-	}
-	return response, o.err
-}
-
-func readResult(o *object) (TradeResult, error) {
-	result := TradeResult{
-		Outcome:      Outcome(o.required("result", 64)),
-		Message:      o.prose("message", 128),
-		ErrorCode:    o.text("error_code", 64),
-		ErrorMessage: o.prose("error_message", 128),
-		NeedRetry:    o.flag("need_retry"),
-		NextRetry:    o.moment("next_retry_time"),
-		OutTradeNo:   o.outTradeNo(),
-		TradeNo:      TradeNo(o.text("trade_no", 64)),
-	}
-	if result.NextRetry.IsZero() {
-		result.NextRetry = o.moment("next_try_time") // the classes of the official clients call it so
-	}
-	switch result.Outcome {
-	case OutcomeSuccess, OutcomeFail, OutcomeUnknown:
-	default:
-		o.fail("result", "none of SUCCESS, FAIL, UNKNOWN")
-	}
-	return result, o.err
-}
-
-func appendSettleResponse(dst []byte, r SettleResponse) []byte {
-	dst = append(appendName(appendSuccess(dst), "result_list"), '[')
-	for i, result := range r.Results {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendResult(dst, result)
-	}
-	return append(dst, `]}`...)
-}
-
-// appendResult gives the time of the next try under both of its names: document 2's and that of the
-// classes of the official clients (gateway-facts §3).
-func appendResult(dst []byte, r TradeResult) []byte {
-	dst = appendMember(append(dst, '{'), "result", string(r.Outcome))
-	dst = appendOptional(dst, "message", Shorten(r.Message, 128))
-	dst = appendOptional(dst, "error_code", Shorten(r.ErrorCode, 64))
-	dst = appendOptional(dst, "error_message", Shorten(r.ErrorMessage, 128))
-	dst = append(appendName(dst, "need_retry"), fmt.Sprint(r.NeedRetry)...)
-	if !r.NextRetry.IsZero() {
-		dst = appendMember(dst, "next_retry_time", FormatTime(r.NextRetry))
-		dst = appendMember(dst, "next_try_time", FormatTime(r.NextRetry))
-	}
-	dst = appendMember(dst, "out_trade_no", string(r.OutTradeNo))
-	dst = appendOptional(dst, "trade_no", string(r.TradeNo))
-	return append(dst, '}')
+	outTradeNo(d, &r.OutTradeNo)
+	text(d, may("trade_no", 64, "支付宝交易号"), &r.TradeNo)
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Kind is the type of an acceptance record (受理记录类型, document 1 §7.2.3): which part of a trade it
-// shows. Document 2 §4.1.4.6 names SINGLE; the other two are ours (DIVERGENCES).
+// shows, and whether its rider waited for the settlement. Document 2 §4.1.4.6 names SINGLE; the others are
+// ours (DIVERGENCES).
 type Kind string
 
 // The kinds of tap.
@@ -18,7 +19,11 @@ const (
 	Single Kind = "SINGLE" // one record is one trade: a bus
 	Entry  Kind = "ENTRY"  // into a metro; the fare is not known yet
 	Exit   Kind = "EXIT"   // out of it; entry and exit are one trade
+	Online Kind = "ONLINE" // one record is one trade, and its rider waits for the settlement (联机交易)
 )
+
+// IsWhole tells whether one record of this kind is one trade.
+func (k Kind) IsWhole() bool { return k == Single || k == Online }
 
 // TerminalInfo is what a terminal says of itself and of this tap (受理终端信息, pos_param). The first
 // four are asked for by document 2 §4.1.4.6; others may stand beside them and are kept in the bytes.

@@ -41,8 +41,11 @@ func Examine(raw []byte, keys IssuerKeys, at time.Time, clock ClockPolicy) (*Cod
 		trace.Fail(CheckForm, MalformedQRCode, err.Error())
 		return nil, trace
 	}
-	trace.Pass(CheckForm, "every length adds up")
-	u.examineSignatures(keys, &trace)
+	trace.Pass(CheckForm, formIsWell)
+	if u.examineProtocol(&trace) {
+		u.examineInstitution(keys, verifyNow, &trace)
+		u.examineUser(verifyNow, &trace)
+	}
 	u.examineTimes(at, clock, &trace)
 	if trace.Verdict() != Success {
 		return nil, trace
@@ -50,12 +53,15 @@ func Examine(raw []byte, keys IssuerKeys, at time.Time, clock ClockPolicy) (*Cod
 	return u.SkipVerification(), trace
 }
 
-func (u *Unverified) examineSignatures(keys IssuerKeys, trace *Trace) {
-	if !u.examineProtocol(trace) {
-		return
-	}
-	u.examineInstitution(keys, trace)
-	u.examineUser(trace)
+const formIsWell = "every length adds up"
+
+// verification is how a signature is checked: now, or it was, together with others.
+type verification func(key Verifier, digest, signature []byte) bool
+
+func verifyNow(key Verifier, digest, signature []byte) bool { return key.VerifyDER(digest, signature) }
+
+func answered(good bool) verification {
+	return func(Verifier, []byte, []byte) bool { return good }
 }
 
 func (u *Unverified) examineProtocol(trace *Trace) bool {
@@ -70,14 +76,14 @@ func (u *Unverified) examineProtocol(trace *Trace) bool {
 }
 
 // An unknown key is "I cannot tell", never fraud: the reader's list may be the older one.
-func (u *Unverified) examineInstitution(keys IssuerKeys, trace *Trace) {
+func (u *Unverified) examineInstitution(keys IssuerKeys, verify verification, trace *Trace) {
 	key, known := keys.IssuerKey(u.code.KeyID)
 	if !known {
 		trace.Fail(CheckKey, QRCodeKeyExpired, fmt.Sprintf("key id %d is not in the list of institution keys", u.code.KeyID))
 		return
 	}
 	trace.Pass(CheckKey, "the key id is in the list of institution keys")
-	if !key.VerifyDER(grantDigest(u.data), u.code.GrantSignature) {
+	if !verify(key, grantDigest(u.data), u.code.GrantSignature) {
 		trace.Fail(CheckInstitutionSignature, MalformedQRCode, fmt.Sprintf(
 			"not made by institution key %d over this institution data (document 1 §8.1)", u.code.KeyID))
 		return
@@ -85,14 +91,14 @@ func (u *Unverified) examineInstitution(keys IssuerKeys, trace *Trace) {
 	trace.Pass(CheckInstitutionSignature, "made by the institution key over the institution data")
 }
 
-func (u *Unverified) examineUser(trace *Trace) {
+func (u *Unverified) examineUser(verify verification, trace *Trace) {
 	key, err := secp192k1.ParsePublicKey(u.code.Grant.UserKey[:])
 	if err != nil {
 		trace.Fail(CheckUserSignature, MalformedQRCode, "the user public key is not a point on secp192k1 (document 1 §8.2)")
 		return
 	}
 	digest := sha1.Sum(u.signed)
-	if !key.VerifyDER(digest[:], u.code.ProofSignature) {
+	if !verify(key, digest[:], u.code.ProofSignature) {
 		trace.Fail(CheckUserSignature, MalformedQRCode, "not made by the phone that the grant names over this code (document 1 §8.2)")
 		return
 	}

@@ -39,8 +39,9 @@ type Key struct {
 // KeyRing is the institution keys a reader knows, each with a table that makes verifying fast. It is
 // not changed once it is made: a reader that gets a newer list makes a new ring.
 type KeyRing struct {
-	keys map[ridecode.KeyID]*secp256k1.KnownKey
-	list []Key
+	keys  map[ridecode.KeyID]*secp256k1.KnownKey
+	list  []Key
+	cache *secp256k1.VerdictCache // nil: nothing is remembered
 }
 
 // NewKeyRing makes the tables; an id that stands twice is refused.
@@ -61,6 +62,25 @@ func NewKeyRing(list []Key, window int) (*KeyRing, error) {
 func (r *KeyRing) IssuerKey(id ridecode.KeyID) (ridecode.Verifier, bool) {
 	key, known := r.keys[id]
 	return key, known
+}
+
+// Remember lets VerifyGrants recall this many signatures that were good: one grant comes in many codes.
+func (r *KeyRing) Remember(count int) *KeyRing {
+	r.cache = secp256k1.NewVerdictCache(count)
+	return r
+}
+
+// VerifyGrants checks many institution signatures at once: see ridecode.BatchKeys.
+func (r *KeyRing) VerifyGrants(questions []ridecode.GrantQuestion, good []bool) {
+	items := make([]secp256k1.BatchItem, len(questions))
+	for i, q := range questions {
+		items[i] = secp256k1.BatchItem{Known: r.keys[q.Key], Digest: q.Digest, DER: q.Signature}
+	}
+	if r.cache != nil {
+		r.cache.VerifyBatch(items, good)
+		return
+	}
+	secp256k1.VerifyBatch(items, good)
 }
 
 // Keys is the list, by id.
