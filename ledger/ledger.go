@@ -17,14 +17,20 @@ import (
 // caller's: the ledger does not read it.
 type AccountID string
 
-// TransferID names a transfer. The caller chooses it, the same for the same order: that is what makes
-// a repeated order harmless.
-type TransferID string
+// DocumentID numbers what moves money in a book: a trade, a top-up, a payout. The caller gives each number
+// once, and the same for the same order: that is what makes a repeated order harmless.
+type DocumentID int64
+
+// TransferID names a transfer: the Leg-th of its document, from 0.
+type TransferID struct {
+	Document DocumentID
+	Leg      uint8
+}
 
 // Code says why money moved. Numbers are never given anew; callers define theirs from 1.
 type Code uint16
 
-// Account is one account's state. Balance is what stands to its credit: opening plus all postings.
+// Account is one account's state. Balance is what stands to its credit: all its postings.
 type Account struct {
 	ID        AccountID
 	Balance   money.Fen
@@ -33,24 +39,28 @@ type Account struct {
 	Postings  int64     // how many there are, so that a lost one is noticed
 }
 
-// Transfer orders that amountFen leave the account Debit and arrive on Credit.
+// Transfer orders that AmountFen leave the account Debit and arrive on Credit.
 type Transfer struct {
 	ID        TransferID
 	Debit     AccountID
 	Credit    AccountID
 	AmountFen money.Fen
 	Code      Code
+	Day       Day       // in whose statement it stands
 	At        time.Time // when it was ordered, UTC
-	Reference string    // what it belongs to, as a trade number
 }
 
 // Posting is one leg of a transfer as it stands in an account.
 type Posting struct {
 	Transfer  TransferID
 	Account   AccountID
-	Number    int64     // of this posting in its account, from 1
 	AmountFen money.Fen // negative on the debit side
-	Balance   money.Fen // after it
+}
+
+// Postings is the transfer's two legs. That they sum to zero is not checked anywhere, because they cannot
+// do otherwise.
+func (t Transfer) Postings() [2]Posting {
+	return [2]Posting{{t.ID, t.Debit, -t.AmountFen}, {t.ID, t.Credit, t.AmountFen}}
 }
 
 // Refusal says why a transfer was not applied. With several faults it is the first of this list.
@@ -78,19 +88,12 @@ func (r Refusal) Error() string {
 
 // Book is the accounts that one transaction touches, and what it has done to them so far.
 type Book struct {
-	accounts map[AccountID]*Account
-	entries  []Entry
-}
-
-// Entry is a transfer that was applied, with its two postings.
-type Entry struct {
-	Transfer Transfer
-	Debit    Posting
-	Credit   Posting
+	accounts  map[AccountID]*Account
+	transfers []Transfer
 }
 
 // NewBook opens a book on these accounts. It keeps copies.
-func NewBook(accounts []Account) *Book {
+func NewBook(accounts ...Account) *Book {
 	b := &Book{accounts: make(map[AccountID]*Account, len(accounts))}
 	for _, account := range accounts {
 		b.Open(account)
@@ -113,8 +116,21 @@ func (b *Book) Account(id AccountID) (Account, bool) {
 	return Account{}, false
 }
 
-// Entries is what was applied, in order.
-func (b *Book) Entries() []Entry { return b.entries }
+// Available is how much may leave an account: its balance down to its floor. Nothing leaves an account
+// that does not exist.
+func (b *Book) Available(id AccountID) money.Fen {
+	account, present := b.accounts[id]
+	switch {
+	case !present:
+		return 0
+	case account.Unbounded:
+		return money.MaxFen
+	}
+	return account.Balance - account.Floor
+}
+
+// Transfers is what was applied, in order.
+func (b *Book) Transfers() []Transfer { return b.transfers }
 
 // Apply moves the money, or refuses with a Refusal and leaves the book as it was.
 func (b *Book) Apply(t Transfer) error {
@@ -122,11 +138,9 @@ func (b *Book) Apply(t Transfer) error {
 	if err != nil {
 		return err
 	}
-	b.entries = append(b.entries, Entry{
-		Transfer: t,
-		Debit:    debit.post(t.ID, -t.AmountFen),
-		Credit:   credit.post(t.ID, t.AmountFen),
-	})
+	b.transfers = append(b.transfers, t)
+	debit.post(-t.AmountFen)
+	credit.post(t.AmountFen)
 	return nil
 }
 
@@ -166,8 +180,7 @@ func (a *Account) covers(amountFen money.Fen) bool {
 	return a.Unbounded || after >= a.Floor
 }
 
-func (a *Account) post(transfer TransferID, amountFen money.Fen) Posting {
+func (a *Account) post(amountFen money.Fen) {
 	a.Balance += amountFen // check has seen that it fits
 	a.Postings++
-	return Posting{Transfer: transfer, Account: a.ID, Number: a.Postings, AmountFen: amountFen, Balance: a.Balance}
 }

@@ -35,22 +35,22 @@ func TestRefusalsInOrder(t *testing.T) {
 		{"the last that fits", "world", "poor", 1, nil},
 	}
 	for _, c := range cases {
-		book := ledger.NewBook(accounts)
-		order := ledger.Transfer{ID: "t", Debit: c.debit, Credit: c.credit, AmountFen: c.amount}
+		book := ledger.NewBook(accounts...)
+		order := ledger.Transfer{Debit: c.debit, Credit: c.credit, AmountFen: c.amount}
 		if allowed := book.Allows(order); allowed != (c.want == nil) {
 			t.Errorf("%s: Allows says %v", c.name, allowed)
 		}
 		if err := book.Apply(order); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
-		if c.want != nil && len(book.Entries()) != 0 {
+		if c.want != nil && len(book.Transfers()) != 0 {
 			t.Errorf("%s: refused, and yet posted", c.name)
 		}
 	}
 }
 
-// Any transfers at all: postings sum to zero, every balance is opening plus its postings, numbers run
-// without a gap, and no bounded account is below its floor.
+// Any transfers at all: postings sum to zero, every balance is opening plus its postings, and no bounded
+// account is below its floor.
 func TestBooksAlwaysBalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := []ledger.AccountID{"a", "b", "c", "world"}
@@ -62,7 +62,7 @@ func TestBooksAlwaysBalance(t *testing.T) {
 			opening[name] = account
 			accounts = append(accounts, account)
 		}
-		book := ledger.NewBook(accounts)
+		book := ledger.NewBook(accounts...)
 		for range rapid.IntRange(0, 50).Draw(t, "count") {
 			_ = book.Apply(ledger.Transfer{Debit: rapid.SampledFrom(names).Draw(t, "debit"), Credit: rapid.SampledFrom(names).Draw(t, "credit"),
 				AmountFen: money.Fen(rapid.Int64Range(-5, 500).Draw(t, "amount"))})
@@ -73,14 +73,11 @@ func TestBooksAlwaysBalance(t *testing.T) {
 
 func assertBalanced(t *rapid.T, book *ledger.Book, running map[ledger.AccountID]ledger.Account) {
 	var sum money.Fen
-	for _, entry := range book.Entries() {
-		for _, posting := range []ledger.Posting{entry.Debit, entry.Credit} {
+	for _, transfer := range book.Transfers() {
+		for _, posting := range transfer.Postings() {
 			account := running[posting.Account]
 			account.Balance += posting.AmountFen
 			account.Postings++
-			if posting.Balance != account.Balance || posting.Number != account.Postings {
-				t.Fatalf("posting %+v after %+v", posting, account)
-			}
 			running[posting.Account] = account
 			sum += posting.AmountFen
 		}

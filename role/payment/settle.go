@@ -2,104 +2,244 @@ package payment
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	"github.com/shuama/shuama/ledger"
+	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/ridecode"
 )
 
-// Policy is what an institution decides for itself.
-type Policy struct {
-	Clock        ridecode.ClockPolicy
-	SettleWithin time.Duration // 结算时间: a trade whose first record is older is not settled (document 2 §4.2.3.1)
-	BusyRetry    time.Duration // when to ask again after UNKNOWN
-	FundsRetry   time.Duration // when to ask again after a lack of funds
-	// CannotTellRetry is when to ask again where a key or the time to judge a record by is still missing.
-	CannotTellRetry time.Duration
-	// Panicked hears of a bug that left one trade UNKNOWN, and never of what the trade holds; may be nil.
-	Panicked func(what, stack string)
+// Settle moves the money of trades, one result a trade in their order (document 2 §4.2.3). A trade
+// that was settled before is answered as it was then, whatever has happened since; one bad trade
+// never harms its neighbours. When the books do not answer, the result is Unknown and the same
+// trade may be sent again.
+func (p *Payment) Settle(ctx context.Context, merchant Merchant, trades []Trade, now time.Time) []Result {
+	s := settlement{p: p, merchant: merchant, at: p.moment(now), claims: p.verify(merchant, trades, now), results: make([]Result, len(trades))}
+	s.settleClean(ctx)
+	s.answerFaulty(ctx)
+	return s.results
 }
 
-// DefaultPolicy takes records up to 30 days old: terminals may be out of reach for weeks.
-func DefaultPolicy() Policy {
-	return Policy{Clock: ridecode.DefaultClock(), SettleWithin: 30 * 24 * time.Hour, BusyRetry: time.Minute, FundsRetry: time.Hour,
-		CannotTellRetry: time.Hour}
-}
-
-// Payment is one payment institution. It is safe for concurrent use.
-type Payment struct {
-	store     Store
-	keys      ridecode.IssuerKeys
-	terminals TerminalKeys
-	policy    Policy
-}
-
-// New makes an institution from its books, the issuer keys and terminal keys it trusts, and its policy.
-func New(store Store, keys ridecode.IssuerKeys, terminals TerminalKeys, policy Policy) *Payment {
-	return &Payment{store: store, keys: keys, terminals: terminals, policy: policy}
+// settlement is one call of Settle.
+type settlement struct {
+	p        *Payment
+	merchant Merchant
+	at       moment
+	claims   []claim
+	results  []Result
 }
 
 // claim is a trade whose records were verified: all that can be said of it without the books.
 type claim struct {
-	trade  Trade
-	key    TradeKey
-	digest ContentDigest
-	codes  []ridecode.ID
-	reason Reason // why it cannot be settled, empty when it can
-	why    string
-	retry  time.Time // when to ask again after RecordUnverifiable
+	trade   Trade
+	key     TradeKey
+	content []byte
+	digest  ContentDigest
+	codes   []proven
+	first   time.Time // of acceptance, as far as the records say
+	reason  Reason    // why it cannot be settled, empty when it can
+	why     string
+	retry   time.Time // when to ask again after RecordUnverifiable
 }
 
-// Settle moves the money of trades, one result a trade in their order (document 2 §4.2.3). A trade
-// that was settled before is answered as it was then, whatever has happened since; one bad trade
-// never harms its neighbours. When the books do not answer, every result is Unknown and the same
-// request may be sent again.
-func (p *Payment) Settle(ctx context.Context, merchant Merchant, trades []Trade, now time.Time) []Result {
-	claims := p.verify(merchant, trades, now)
-	var results []Result
-	err := p.store.Update(ctx, needOf(merchant, claims), func(state State) (Changes, error) {
-		d := decision{policy: p.policy, merchant: merchant, state: state, now: now}
-		results = d.decide(claims)
-		return d.changes(), nil
-	})
-	if err != nil {
-		return p.unknown(trades, now)
-	}
-	return results
+// proven is a code that a genuine record shows.
+type proven struct {
+	id     ridecode.ID
+	posID  string
+	online bool
 }
 
-// verify looks at every trade on all cores: signatures are nine tenths of the work.
-func (p *Payment) verify(merchant Merchant, trades []Trade, now time.Time) []claim {
-	claims := make([]claim, len(trades))
-	var wait sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), len(trades))
-	for worker := range workers {
-		wait.Go(func() {
-			for i := worker; i < len(trades); i += workers {
-				claims[i] = p.claimSafely(merchant, trades[i], now)
-			}
-		})
-	}
-	wait.Wait()
-	return claims
-}
-
-// claimSafely makes a bug that one trade brings out into an unknown outcome of that trade: a panic here
-// would end the server, and every other trade with it.
-func (p *Payment) claimSafely(merchant Merchant, trade Trade, now time.Time) (c claim) {
-	defer func() {
-		if caught := recover(); caught != nil {
-			p.tellPanic(caught)
-			c = claim{trade: trade, reason: SystemBusy, why: "this trade could not be looked at: send it again, unchanged"}
+// settleClean brings the trades that nothing is wrong with into the books.
+func (s *settlement) settleClean(ctx context.Context) {
+	var orders []*waitingOrder
+	var places []int
+	for i := range s.claims {
+		c := &s.claims[i]
+		if c.reason == "" && c.isOnline() {
+			s.assess(ctx, c)
 		}
-	}()
-	return p.claim(merchant, trade, now)
+		if c.reason == "" {
+			orders, places = append(orders, s.waiting(c, codesOf(c.codes))), append(places, i)
+		}
+	}
+	s.commit(ctx, orders, places)
+}
+
+func (s *settlement) waiting(c *claim, codes []ridecode.ID) *waitingOrder {
+	return &waitingOrder{at: s.at, order: Order{Key: c.key, User: c.trade.UserID, Merchant: s.merchant.Account, AmountFen: c.trade.AmountFen,
+		Codes: codes, Deadline: c.first.Add(s.p.policy.SettleWithin), Content: c.content, Digest: c.digest}}
+}
+
+func codesOf(codes []proven) []ridecode.ID {
+	ids := make([]ridecode.ID, len(codes))
+	for i := range codes {
+		ids[i] = codes[i].id
+	}
+	return ids
+}
+
+// commit fills in the results of the claims at places.
+func (s *settlement) commit(ctx context.Context, orders []*waitingOrder, places []int) {
+	err := s.p.committers.settle(ctx, orders)
+	var short []int
+	for n, i := range places {
+		c := &s.claims[i]
+		if err != nil || orders[n].err != nil {
+			s.results[i] = s.unknown(c, whyAway)
+			continue
+		}
+		if orders[n].verdict.Answer == NoFunds {
+			short = append(short, n)
+		}
+		s.results[i] = s.answer(ctx, c, orders[n].verdict)
+	}
+	if len(short) > 0 && s.p.store.Buckets() > 1 {
+		s.tryShort(ctx, orders, places, short)
+	}
+}
+
+// tryShort sends what nobody could pay once more, after it has brought the guarantee fund to where it is
+// missing.
+func (s *settlement) tryShort(ctx context.Context, orders []*waitingOrder, places, short []int) {
+	wanted, again := map[int]money.Fen{}, make([]*waitingOrder, len(short))
+	for n, place := range short {
+		order := orders[place].order
+		wanted[s.p.bucket(order.User)] += order.AmountFen
+		again[n] = &waitingOrder{at: s.at, order: order}
+	}
+	if moved, err := s.p.gatherGuarantee(ctx, wanted, s.at); err != nil || !moved || s.p.committers.settle(ctx, again) != nil {
+		return
+	}
+	for n, place := range short {
+		if i := places[place]; again[n].err == nil {
+			s.results[i] = s.answer(ctx, &s.claims[i], again[n].verdict)
+		}
+	}
+}
+
+// answer words a verdict.
+func (s *settlement) answer(ctx context.Context, c *claim, v Verdict) Result {
+	switch v.Answer {
+	case Paid, PaidBefore:
+		return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Settled, TradeNo: v.TradeNo}
+	case OtherContent:
+		return s.refuse(c, ContextInconsistent, whyInconsistent)
+	case Late:
+		return s.refuse(c, SettleOverdue, whyOverdue)
+	case CodeUsed:
+		return s.usedTwice(ctx, c, v)
+	case NoUser:
+		return s.refuse(c, UserNotExist, "user_id has no account here")
+	case NoFunds:
+		result := s.refuse(c, FundsNotEnough, "balance, credit line and guarantee do not reach: send the same trade again")
+		result.NeedRetry, result.NextRetry = true, s.at.now.Add(s.p.policy.FundsRetry)
+		return result
+	}
+	return s.unknown(c, "the merchant's account is not open yet: send the same trade again")
+}
+
+const (
+	whyInconsistent = "this out_trade_no was sent before with other content (document 2 §4.2.3.2)"
+	whyAway         = "the books did not answer: send the same trade again"
+	whyOverdue      = "after the settlement deadline (document 2 §4.2.3.1)"
+)
+
+func (s *settlement) refuse(c *claim, reason Reason, why string) Result {
+	return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Refused, Reason: reason, Why: why}
+}
+
+func (s *settlement) unknown(c *claim, why string) Result {
+	return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Unknown, Reason: SystemBusy, Why: why,
+		NeedRetry: true, NextRetry: s.at.now.Add(s.p.policy.BusyRetry)}
+}
+
+// answerFaulty answers what cannot be settled, unless it was: then it is answered as it was, and other
+// content under a number that stands for something else is refused before all else.
+func (s *settlement) answerFaulty(ctx context.Context) {
+	var asked []TradeKey
+	for i := range s.claims {
+		if c := &s.claims[i]; c.reason != "" && c.reason != IllegalParams && c.reason != SystemBusy {
+			asked = append(asked, c.key)
+		}
+	}
+	earlier, err := s.p.find(ctx, asked)
+	for i := range s.claims {
+		switch c := &s.claims[i]; {
+		case c.reason == "":
+		case c.reason == SystemBusy:
+			s.results[i] = s.unknown(c, c.why)
+		case c.reason != IllegalParams && err != nil:
+			s.results[i] = s.unknown(c, whyAway)
+		default:
+			s.results[i] = s.answerFault(c, earlier[c.key])
+		}
+	}
+}
+
+func (s *settlement) answerFault(c *claim, earlier found) Result {
+	switch {
+	case c.reason == IllegalParams || !earlier.claimed:
+	case earlier.digest != c.digest:
+		return s.refuse(c, ContextInconsistent, whyInconsistent)
+	case earlier.tradeNo != "":
+		return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Settled, TradeNo: earlier.tradeNo}
+	}
+	result := s.refuse(c, c.reason, c.why)
+	if !c.retry.IsZero() && (c.reason == RecordUnverifiable || c.reason == PasswordRequired) {
+		result.NeedRetry, result.NextRetry = true, c.retry
+	}
+	return result
+}
+
+// found is what the books know of a trade's number.
+type found struct {
+	claimed bool
+	digest  ContentDigest
+	trade   *SettledTrade // nil unless it was settled
+	tradeNo TradeNo
+}
+
+// find looks numbers up. What nobody has claimed is not in the answer.
+func (p *Payment) find(ctx context.Context, keys []TradeKey) (map[TradeKey]found, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	numbers := make([]Number, len(keys))
+	for i, key := range keys {
+		numbers[i] = key.Number()
+	}
+	claims, err := p.store.Find(ctx, numbers)
+	if err != nil {
+		return nil, err
+	}
+	all, needs := make(map[TradeKey]found, len(claims)), map[int]*Need{}
+	for _, key := range keys {
+		if claim, taken := claims[key.Number()]; taken {
+			all[key] = found{claimed: true, digest: claim.Digest}
+			if needs[claim.Bucket] == nil {
+				needs[claim.Bucket] = &Need{Bucket: claim.Bucket}
+			}
+			needs[claim.Bucket].Trades = append(needs[claim.Bucket].Trades, claim.ID)
+		}
+	}
+	return all, p.findTrades(ctx, all, needs)
+}
+
+func (p *Payment) findTrades(ctx context.Context, all map[TradeKey]found, needs map[int]*Need) error {
+	for _, need := range needs {
+		state, err := p.store.View(ctx, *need)
+		if err != nil {
+			return err
+		}
+		for _, trade := range state.Trades {
+			f := all[trade.Key]
+			f.trade, f.tradeNo = &trade, trade.TradeNo
+			all[trade.Key] = f
+		}
+	}
+	return nil
 }
 
 // tellPanic shows the value of a panic only when it is the runtime's: any other may quote content.
@@ -112,150 +252,4 @@ func (p *Payment) tellPanic(caught any) {
 		what = fault.Error()
 	}
 	p.policy.Panicked(what, string(debug.Stack()))
-}
-
-func (p *Payment) unknown(trades []Trade, now time.Time) []Result {
-	results := make([]Result, len(trades))
-	for i, trade := range trades {
-		results[i] = Result{OutTradeNo: trade.OutTradeNo, Outcome: Unknown, Reason: SystemBusy,
-			Why: "the books did not answer: send the same trade again", NeedRetry: true, NextRetry: now.Add(p.policy.BusyRetry)}
-	}
-	return results
-}
-
-func needOf(merchant Merchant, claims []claim) Need {
-	need := Need{Accounts: []ledger.AccountID{merchant.Account, GuaranteeAccount, ClaimsAccount}}
-	for _, c := range claims {
-		if c.reason == IllegalParams || c.reason == SystemBusy {
-			continue
-		}
-		need.Trades = append(need.Trades, c.key)
-		if c.reason != "" {
-			continue
-		}
-		need.Codes = append(need.Codes, c.codes...)
-		need.Accounts = append(need.Accounts, UserAccount(c.trade.UserID), DebtAccount(c.trade.UserID))
-	}
-	return need
-}
-
-// decision is one run of the deterministic machine over a State. It keeps what it has decided so far
-// in the state, so that two trades of one request are judged as if they had come one after the other.
-type decision struct {
-	policy   Policy
-	merchant Merchant
-	state    State
-	now      time.Time
-	book     *ledger.Book
-	settled  []SettledTrade
-	opened   []ledger.Account
-}
-
-func (d *decision) decide(claims []claim) []Result {
-	d.state.Trades, d.state.Codes = copyMap(d.state.Trades), copyMap(d.state.Codes)
-	d.book = ledger.NewBook(nil)
-	for _, account := range d.state.Accounts {
-		d.book.Open(account)
-	}
-	results := make([]Result, len(claims))
-	for i := range claims {
-		results[i] = d.settle(&claims[i])
-	}
-	return results
-}
-
-func (d *decision) changes() Changes {
-	return Changes{Trades: d.settled, Opened: d.opened, Entries: d.book.Entries()}
-}
-
-// settle judges one trade, in the order of the reasons.
-func (d *decision) settle(c *claim) Result {
-	switch c.reason {
-	case IllegalParams:
-		return d.refuse(c, c.reason, c.why)
-	case SystemBusy:
-		return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Unknown, Reason: c.reason, Why: c.why,
-			NeedRetry: true, NextRetry: d.now.Add(d.policy.BusyRetry)}
-	}
-	if earlier, known := d.state.Trades[c.key]; known {
-		return d.replay(c, earlier)
-	}
-	if c.reason != "" {
-		return d.refuseClaim(c)
-	}
-	for _, code := range c.codes {
-		if other, used := d.state.Codes[code]; used {
-			return d.refuse(c, RecordUsed, "a code in its records has paid for "+d.nameOf(other))
-		}
-	}
-	return d.pay(c)
-}
-
-// refuseClaim refuses what the records say. Where they say nothing yet, the trade may come again.
-func (d *decision) refuseClaim(c *claim) Result {
-	result := d.refuse(c, c.reason, c.why)
-	if c.reason == RecordUnverifiable {
-		result.NeedRetry, result.NextRetry = true, c.retry
-	}
-	return result
-}
-
-// nameOf names a trade to a merchant. The numbers of another app are not this one's to learn.
-func (d *decision) nameOf(other TradeKey) string {
-	if other.App != d.merchant.App {
-		return "another trade"
-	}
-	return "another trade, " + string(other.OutTradeNo)
-}
-
-// replay answers a number that was settled before. Other content under it is refused: were it
-// settled, or answered with success, a merchant's mistake would become somebody's money.
-func (d *decision) replay(c *claim, earlier SettledTrade) Result {
-	if earlier.Digest != c.digest {
-		return d.refuse(c, ContextInconsistent, "this out_trade_no was settled with other content (document 2 §4.2.3.2)")
-	}
-	return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Settled, TradeNo: earlier.TradeNo}
-}
-
-func (d *decision) refuse(c *claim, reason Reason, why string) Result {
-	return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Refused, Reason: reason, Why: why}
-}
-
-func (d *decision) pay(c *claim) Result {
-	if _, exists := d.book.Account(UserAccount(c.trade.UserID)); !exists {
-		return d.refuse(c, UserNotExist, "user_id has no account here")
-	}
-	tradeNo := tradeNoOf(c.key, d.now)
-	payer, paid := d.move(c, tradeNo)
-	if !paid {
-		result := d.refuse(c, FundsNotEnough, "balance, credit line and guarantee do not reach: send the same trade again")
-		result.NeedRetry, result.NextRetry = true, d.now.Add(d.policy.FundsRetry)
-		return result
-	}
-	trade := SettledTrade{Key: c.key, TradeNo: tradeNo, Digest: c.digest, Content: c.trade,
-		Codes: c.codes, SettledAt: d.now, Payer: payer}
-	d.settled = append(d.settled, trade)
-	d.state.Trades[c.key] = trade
-	for _, code := range c.codes {
-		d.state.Codes[code] = c.key
-	}
-	return Result{OutTradeNo: c.trade.OutTradeNo, Outcome: Settled, TradeNo: tradeNo}
-}
-
-// tradeNoOf makes the 28 digits of a trade number: the Beijing day, and 20 digits drawn from the
-// trade's key, so that a decision that runs twice names the trade the same.
-func tradeNoOf(key TradeKey, now time.Time) TradeNo {
-	sum := sha256.Sum256(appendSized(appendSized(nil, string(key.App)), string(key.OutTradeNo)))
-	high, low := binary.BigEndian.Uint64(sum[:8])%1e10, binary.BigEndian.Uint64(sum[8:16])%1e10
-	return TradeNo(fmt.Sprintf("%s%010d%010d", now.In(beijing()).Format("20060102"), high, low))
-}
-
-func beijing() *time.Location { return time.FixedZone("Beijing", 8*60*60) }
-
-func copyMap[K comparable, V any](m map[K]V) map[K]V {
-	copied := make(map[K]V, len(m))
-	for key, value := range m {
-		copied[key] = value
-	}
-	return copied
 }

@@ -37,14 +37,24 @@ func newScene(t *testing.T) *scene {
 // ride makes a good trade: a code of this moment, its record, and a number of its own.
 func (s *scene) ride(t *testing.T) payment.Trade {
 	t.Helper()
-	s.count++
+	return s.rideOf(t, ming, s.phone)
+}
+
+func (s *scene) rideOf(t *testing.T, user ridecode.UserID, phone *wallet.Wallet) payment.Trade {
+	t.Helper()
 	s.Pass(time.Second)
-	got := s.bus.Tap(s.phone)
+	got := s.bus.Tap(phone)
 	if got.Verdict != ridecode.Success {
 		t.Fatal(got.Trace.Reason())
 	}
-	return payment.Trade{OutTradeNo: payment.OutTradeNo(fmt.Sprintf("LINE19_%04d", s.count)), UserID: ming, OrderTime: s.Now(),
-		Subject: "公交-19路", AmountFen: 200, BizContext: `{"line":"19"}`, Records: [][]byte{got.Record}}
+	return s.tradeOf(user, got.Record)
+}
+
+// tradeOf makes a trade with a number of its own.
+func (s *scene) tradeOf(user ridecode.UserID, records ...[]byte) payment.Trade {
+	s.count++
+	return payment.Trade{OutTradeNo: payment.OutTradeNo(fmt.Sprintf("LINE19_%04d", s.count)), UserID: user, OrderTime: s.Now(),
+		Subject: "公交-19路", AmountFen: 200, BizContext: `{"line":"19"}`, Records: records}
 }
 
 func (s *scene) settle(t *testing.T, trades ...payment.Trade) []payment.Result {
@@ -128,7 +138,7 @@ func TestReasons(t *testing.T) {
 		{"over the limit", func(t *payment.Trade) { t.AmountFen = 30_01 }, payment.QuotaExceeded, "amount"},
 		{"a record that paid", func(t *payment.Trade) { t.Records = settled.Records }, payment.RecordUsed, string(settled.OutTradeNo)},
 	}
-	if err := s.Payment.TopUp(t.Context(), payment.TopUp{ID: "enough", Account: payment.UserAccount(ming), AmountFen: 100_00, At: s.Now()}); err != nil {
+	if err := s.Payment.TopUp(t.Context(), payment.TopUp{Number: "enough", Account: payment.UserAccount(ming), AmountFen: 100_00, At: s.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.Audit()
@@ -354,7 +364,7 @@ func TestNoFundsThenFunds(t *testing.T) {
 	if got.Outcome != payment.Refused || got.Reason != payment.FundsNotEnough || !got.NeedRetry || !got.NextRetry.After(s.Now()) {
 		t.Fatalf("%+v", got)
 	}
-	topUp := payment.TopUp{ID: "1", Account: payment.UserAccount(ming), AmountFen: 200, At: s.Now()}
+	topUp := payment.TopUp{Number: "1", Account: payment.UserAccount(ming), AmountFen: 200, At: s.Now()}
 	for range 3 {
 		if err := s.Payment.TopUp(t.Context(), topUp); err != nil {
 			t.Fatal(err)
@@ -438,8 +448,8 @@ func TestOpenings(t *testing.T) {
 	if err := s.Payment.OpenUser(t.Context(), "x", -1); !errors.Is(err, payment.ErrCreditLine) {
 		t.Errorf("with a negative one: %v", err)
 	}
-	for _, order := range []payment.TopUp{{ID: "a", Account: "user:nobody", AmountFen: 1}, {ID: "b", Account: payment.OutsideAccount, AmountFen: 1},
-		{ID: "c", Account: payment.UserAccount(ming)}, {ID: "d", Account: payment.UserAccount(ming), AmountFen: money.MaxFen + 1}, {Account: payment.UserAccount(ming), AmountFen: 1}} {
+	for _, order := range []payment.TopUp{{Number: "a", Account: "user:nobody", AmountFen: 1}, {Number: "b", Account: payment.OutsideAccount, AmountFen: 1},
+		{Number: "c", Account: payment.UserAccount(ming)}, {Number: "d", Account: payment.UserAccount(ming), AmountFen: money.MaxFen + 1}, {Account: payment.UserAccount(ming), AmountFen: 1}} {
 		if err := s.Payment.TopUp(t.Context(), order); err == nil {
 			t.Errorf("%+v is taken", order)
 		}

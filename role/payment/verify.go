@@ -2,8 +2,12 @@ package payment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/shuama/shuama/money"
@@ -35,35 +39,52 @@ func (e *RecordError) Error() string { return string(e.Reason) + ": " + e.Why }
 // merchant. The error is a *RecordError when it is not, or when nobody can tell yet: RecordUnverifiable.
 // It says nothing of whether it has paid.
 func (p *Payment) VerifyRecord(_ context.Context, merchant Merchant, raw []byte, now time.Time) error {
-	if _, fault := p.proof(merchant, raw, now); fault != nil {
-		return fault
+	if shown := p.examine(merchant, [][]byte{raw}, now)[0]; shown.fault != nil {
+		return shown.fault
 	}
 	return nil
 }
 
-// proof is what one genuine record proves.
-type proof struct {
-	code *ridecode.Code // nil unless the record is genuine
-	at   time.Time      // of acceptance, only claimed unless the record is genuine; zero where there is none
+// shown is what a record shows.
+type shown struct {
+	code  *ridecode.Code // nil unless the record is genuine
+	posID string
+	kind  record.Kind
+	at    time.Time // of acceptance, only claimed unless the record is genuine; zero where there is none
+	fault *RecordError
 }
 
-// proof makes every check of a record. A fault that time would not cure comes before one that it might:
-// what is not known yet saves no record that is wrong.
-func (p *Payment) proof(merchant Merchant, raw []byte, now time.Time) (proof, *RecordError) {
-	u, err := record.Parse(raw)
-	if err != nil {
-		return proof{}, invalid(err.Error())
+// examine makes every check of records that may have nothing to do with each other. A fault that time would
+// not cure comes before one that it might: what is not known yet saves no record that is wrong.
+func (p *Payment) examine(merchant Merchant, raws [][]byte, now time.Time) []shown {
+	all, parsed := make([]shown, len(raws)), make([]*record.Unverified, len(raws))
+	codes := make([]ridecode.Presented, len(raws)) // empty where there is no record
+	for i, raw := range raws {
+		u, err := record.Parse(raw)
+		if err != nil {
+			all[i].fault = invalid(err.Error())
+			continue
+		}
+		parsed[i], all[i].at = u, u.SkipVerification().Time
+		codes[i] = ridecode.Presented{Raw: u.CodeBytes(), At: all[i].at}
 	}
-	claimed := u.SkipVerification()
-	code, fault := p.checkCode(claimed)
-	if fault == nil || fault.Reason == RecordUnverifiable {
-		fault = worse(fault, p.checkIntegrity(merchant, u))
-		fault = worse(fault, p.checkTime(claimed.Time, now))
+	for i, examined := range ridecode.ExamineMany(codes, p.keys, p.policy.Clock) {
+		if parsed[i] != nil {
+			p.judge(&all[i], merchant, parsed[i], examined, now)
+		}
 	}
-	if fault != nil {
-		code = nil
+	return all
+}
+
+func (p *Payment) judge(s *shown, merchant Merchant, u *record.Unverified, examined ridecode.Examined, now time.Time) {
+	s.fault = codeFault(examined)
+	if s.fault == nil || s.fault.Reason == RecordUnverifiable {
+		s.fault = worse(s.fault, p.checkTerminal(s, merchant, u, examined.Unverified))
+		s.fault = worse(s.fault, p.checkTime(s.at, now))
 	}
-	return proof{code: code, at: claimed.Time}, fault
+	if s.fault == nil {
+		s.code = examined.Code
+	}
 }
 
 // worse is the fault that comes first in the list of reasons; of two with one reason, a.
@@ -74,19 +95,18 @@ func worse(a, b *RecordError) *RecordError {
 	return a
 }
 
-// checkCode examines the code at the moment of acceptance. A key that is not in the list may only be
-// newer than the list; where it is all that is missing, nobody can tell.
-func (p *Payment) checkCode(claimed *record.Record) (*ridecode.Code, *RecordError) {
-	code, trace := ridecode.Examine(claimed.Code, p.keys, claimed.Time, p.policy.Clock)
-	if code != nil {
-		return code, nil
+// codeFault is what is wrong with the code at the moment of acceptance. A key that is not in the list may
+// only be newer than the list; where it is all that is missing, nobody can tell.
+func codeFault(examined ridecode.Examined) *RecordError {
+	if examined.Code != nil {
+		return nil
 	}
-	for _, check := range trace.Checks {
+	for _, check := range examined.Trace.Checks {
 		if !check.OK && check.Name != ridecode.CheckKey {
-			return nil, invalid("code: " + check.Name + ": " + check.Why)
+			return invalid("code: " + check.Name + ": " + check.Why)
 		}
 	}
-	return nil, unverifiable("code: " + trace.Reason())
+	return unverifiable("code: " + examined.Trace.Reason())
 }
 
 // checkTime is about the clock of the terminal, or that of this server.
@@ -97,20 +117,17 @@ func (p *Payment) checkTime(accepted, now time.Time) *RecordError {
 	return nil
 }
 
-// checkIntegrity asks the terminal's registration which algorithm and key to use. The record itself
+// checkTerminal asks the terminal's registration which algorithm and key to use. The record itself
 // never chooses how much is verified: that would be a way to ask for the weakest.
-func (p *Payment) checkIntegrity(merchant Merchant, u *record.Unverified) *RecordError {
+func (p *Payment) checkTerminal(s *shown, merchant Merchant, u *record.Unverified, code *ridecode.Unverified) *RecordError {
 	info, err := record.ParseTerminalInfo(u.SkipVerification().Terminal)
 	if err != nil {
 		return invalid(err.Error())
 	}
+	s.posID, s.kind = info.POSID, info.Kind
 	terminal, registered := p.terminals.TerminalIntegrity(merchant.App, info.POSID)
 	if !registered {
 		return unverifiable("pos_id: this terminal is not registered, so nobody can tell whether it wrote the record (document 1 §7.2.5)")
-	}
-	code, err := ridecode.Parse(u.CodeBytes())
-	if err != nil {
-		return invalid("code: " + err.Error())
 	}
 	if !u.VerifyIntegrity(code.SkipVerification().Grant.UserID, terminal) {
 		return invalid("integrity value: not this terminal's over this record (document 1 §7.2.5)")
@@ -122,41 +139,105 @@ func invalid(why string) *RecordError { return &RecordError{Reason: RecordInvali
 
 func unverifiable(why string) *RecordError { return &RecordError{Reason: RecordUnverifiable, Why: why} }
 
-// claim looks at one trade without the books.
-func (p *Payment) claim(merchant Merchant, trade Trade, now time.Time) claim {
-	c := claim{trade: trade, key: TradeKey{App: merchant.App, OutTradeNo: trade.OutTradeNo}, digest: trade.Digest()}
+// verifyChunk is how many trades are verified together: enough for their signatures to share work, and few
+// enough to keep every core busy.
+const verifyChunk = 32
+
+// verify looks at every trade on all cores: signatures are nine tenths of the work.
+func (p *Payment) verify(merchant Merchant, trades []Trade, now time.Time) []claim {
+	claims := make([]claim, len(trades))
+	next := make(chan int, len(trades)/verifyChunk+1)
+	for first := 0; first < len(trades); first += verifyChunk {
+		next <- first
+	}
+	close(next)
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(next)) {
+		wait.Go(func() {
+			for first := range next {
+				end := min(first+verifyChunk, len(trades))
+				p.claimSafely(merchant, trades[first:end], now, claims[first:end])
+			}
+		})
+	}
+	wait.Wait()
+	return claims
+}
+
+// claimSafely makes a bug that one trade brings out into an unknown outcome of that trade: a panic here
+// would end the server, and every other trade with it.
+func (p *Payment) claimSafely(merchant Merchant, trades []Trade, now time.Time, claims []claim) {
+	defer func() {
+		if caught := recover(); caught == nil {
+			return
+		} else if len(trades) > 1 {
+			for i := range trades {
+				p.claimSafely(merchant, trades[i:i+1], now, claims[i:i+1])
+			}
+		} else {
+			p.tellPanic(caught)
+			claims[0] = claim{trade: trades[0], reason: SystemBusy, why: "this trade could not be looked at: send it again, unchanged"}
+		}
+	}()
+	p.claimAll(merchant, trades, now, claims)
+}
+
+// claimAll looks at trades without the books.
+func (p *Payment) claimAll(merchant Merchant, trades []Trade, now time.Time, claims []claim) {
+	var raws [][]byte
+	for i, trade := range trades {
+		claims[i] = claimOf(merchant, trade)
+		if claims[i].reason == "" {
+			raws = append(raws, trade.Records...)
+		}
+	}
+	all := p.examine(merchant, raws, now)
+	for i := range claims {
+		if claims[i].reason == "" {
+			count := len(trades[i].Records)
+			claims[i].addRecords(all[:count], p.policy, now)
+			all = all[count:]
+		}
+	}
+}
+
+func claimOf(merchant Merchant, trade Trade) claim {
+	c := claim{trade: trade, key: TradeKey{App: merchant.App, OutTradeNo: trade.OutTradeNo}}
 	if why := illegal(trade); why != "" {
 		return c.refused(IllegalParams, why)
 	}
+	c.content = trade.Append(nil)
+	c.digest = sha256.Sum256(c.content)
 	if trade.SellerLogin != "" && trade.SellerLogin != merchant.LoginName {
 		return c.refused(SellerNotAllowed, "seller_login_name is not the contract account of this app ("+clauseTrade+")")
 	}
-	return p.claimRecords(c, merchant, now)
+	return c
 }
 
-// claimRecords looks at every record, so that of all their faults the first of the list is answered. After
-// the deadline it is too late to wait for what is not known yet.
-func (p *Payment) claimRecords(c claim, merchant Merchant, now time.Time) claim {
-	first, faults := now, []RecordError(nil)
-	for i, raw := range c.trade.Records {
-		proven, fault := p.proof(merchant, raw, now)
+// addRecords looks at what every record shows, so that of all their faults the first of the list is
+// answered. After the deadline it is too late to wait for what is not known yet.
+func (c *claim) addRecords(all []shown, policy Policy, now time.Time) {
+	c.first = now
+	var faults []RecordError
+	for i, s := range all {
+		fault := s.fault
 		if fault == nil {
-			c.addCode(proven.code.ID())
-			fault = c.trade.matches(proven.code)
+			c.addCode(s)
+			fault = c.trade.matches(s.code)
 		}
 		if fault != nil {
 			faults = append(faults, RecordError{Reason: fault.Reason, Why: fmt.Sprintf("records[%d]: %s", i, fault.Why)})
 		}
-		if !proven.at.IsZero() {
-			first = earlier(first, proven.at)
-			c.retry = later(later(c.retry, now.Add(p.policy.CannotTellRetry)), proven.at)
+		if !s.at.IsZero() {
+			c.first = earlier(c.first, s.at)
+			c.retry = later(later(c.retry, now.Add(policy.CannotTellRetry)), s.at)
 		}
 	}
-	if now.Sub(first) > p.policy.SettleWithin {
+	if now.Sub(c.first) > policy.SettleWithin {
 		faults = slices.DeleteFunc(faults, func(f RecordError) bool { return f.Reason == RecordUnverifiable })
-		faults = append(faults, RecordError{Reason: SettleOverdue, Why: "after the settlement deadline (document 2 §4.2.3.1)"})
+		faults = append(faults, RecordError{Reason: SettleOverdue, Why: whyOverdue})
 	}
-	return c.withFirst(faults)
+	*c = c.withFirst(faults)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -184,14 +265,27 @@ func (c claim) withFirst(faults []RecordError) claim {
 }
 
 // addCode keeps a code once: a rider may enter and leave a metro with one code that still holds.
-func (c *claim) addCode(id ridecode.ID) {
-	for _, have := range c.codes {
-		if have == id {
+func (c *claim) addCode(s shown) {
+	id := codeID(s.code)
+	for i := range c.codes {
+		if c.codes[i].id == id {
 			return
 		}
 	}
-	c.codes = append(c.codes, id)
+	c.codes = append(c.codes, proven{id: id, posID: s.posID, online: s.kind == record.Online})
 }
+
+// codeID is what the books call a code: the second in which it was made, four bytes, and 28 bytes of its own
+// identity. The phone has signed both, so one code has one name; and codes that are used together stand
+// together in an index, which grows at its end then and not everywhere at once.
+func codeID(code *ridecode.Code) ridecode.ID {
+	id := code.ID()
+	copy(id[codeSecondSize:], id[:])
+	binary.BigEndian.PutUint32(id[:codeSecondSize], uint32(code.Generated.Unix()))
+	return id
+}
+
+const codeSecondSize = 4 // bytes
 
 func (c claim) refused(reason Reason, why string) claim {
 	c.reason, c.why = reason, why

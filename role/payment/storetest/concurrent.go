@@ -10,7 +10,6 @@ import (
 
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/money"
-	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/payment"
 )
 
@@ -18,21 +17,6 @@ const (
 	writersCount = 8
 	roundsCount  = 40
 )
-
-// codePlain is of transfers that belong to no trade and no top-up.
-const codePlain ledger.Code = 60_000
-
-// move takes money from one account to another, if it is there.
-func move(ctx context.Context, store payment.Store, id string, debit, credit ledger.AccountID, amount money.Fen) (moved bool, err error) {
-	need := payment.Need{Accounts: []ledger.AccountID{debit, credit}}
-	err = store.Update(ctx, need, func(state payment.State) (payment.Changes, error) {
-		book := bookOf(state)
-		moved = book.Apply(ledger.Transfer{ID: ledger.TransferID(id), Debit: debit, Credit: credit,
-			AmountFen: amount, Code: codePlain, At: noon()}) == nil
-		return payment.Changes{Entries: book.Entries()}, nil
-	})
-	return moved, err
-}
 
 // atOnce runs work in several goroutines and reports their errors.
 func atOnce(t *testing.T, work func(worker int) error) {
@@ -48,160 +32,166 @@ func atOnce(t *testing.T, work func(worker int) error) {
 	wait.Wait()
 }
 
+// Everybody sends the same orders: each is settled once, and everybody is told the same trade number.
+func testOneOfMany(t *testing.T, open Open) {
+	const orders = 30
+	store, _ := furnished(t, open, 3, plenty)
+	var paid atomic.Int64
+	var mutex sync.Mutex
+	numbers := map[int]payment.TradeNo{}
+	atOnce(t, func(worker int) error {
+		for round := range orders {
+			n := (round + worker*7) % orders
+			verdicts, err := settle(t.Context(), store, sale(n, userID(n%3)))
+			if err != nil {
+				return err
+			}
+			if verdicts[0].Answer == payment.Paid {
+				paid.Add(1)
+			}
+			mutex.Lock()
+			if told, known := numbers[n]; known && told != verdicts[0].TradeNo || verdicts[0].TradeNo == "" {
+				t.Errorf("order %d: %+v, and %s was told before", n, verdicts[0], told)
+			}
+			numbers[n] = verdicts[0].TradeNo
+			mutex.Unlock()
+		}
+		return nil
+	})
+	if paid.Load() != orders || balance(t, store, merchant) != orders*fare {
+		t.Errorf("%d paid, %d fen", paid.Load(), balance(t, store, merchant))
+	}
+	if report := auditClean(t, store); report.Trades != orders {
+		t.Errorf("%d trades", report.Trades)
+	}
+}
+
+// Everybody has an order of his own with one and the same code: one is settled.
+func testOneCodeOfMany(t *testing.T, open Open) {
+	store, _ := furnished(t, open, 1, plenty)
+	for round := range 10 {
+		var paid, used atomic.Int64
+		atOnce(t, func(worker int) error {
+			verdicts, err := settle(t.Context(), store, orderOf(tradeOf(1000*round+worker, userID(0)), round))
+			if err != nil {
+				return err
+			}
+			switch verdicts[0].Answer {
+			case payment.Paid:
+				paid.Add(1)
+			case payment.CodeUsed:
+				used.Add(1)
+			}
+			return nil
+		})
+		if paid.Load() != 1 || used.Load() != writersCount-1 {
+			t.Errorf("%d paid, %d told that it is used", paid.Load(), used.Load())
+		}
+	}
+	auditClean(t, store)
+}
+
 func testNoLostUpdate(t *testing.T, open Open) {
-	store, _ := furnished(t, open, 1)
-	user := payment.UserAccount(userID(0))
+	store, _ := furnished(t, open, 1, plenty)
+	user, bucket := payment.UserAccount(userID(0)), bucketOf(store, 0)
 	atOnce(t, func(worker int) error {
 		for round := range roundsCount {
-			if moved, err := move(t.Context(), store, fmt.Sprintf("%d-%d", worker, round), user, merchant, 1); err != nil || !moved {
-				return fmt.Errorf("round %d: moved %v, %w", round, moved, err)
+			if err := post(t.Context(), store, bucket, fmt.Sprintf("%d-%d", worker, round), move{codePlain, user, merchant, 1}); err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
 			}
 		}
 		return nil
 	})
 	const moves = writersCount * roundsCount
 	want := ledger.Account{ID: merchant, Balance: moves, Postings: moves}
-	if got := view(t, store, payment.Need{Accounts: []ledger.AccountID{merchant}}).Accounts[merchant]; got != want {
+	if got := view(t, store, payment.Need{Bucket: bucket, Accounts: []ledger.AccountID{merchant}}).Accounts[merchant]; got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	auditClean(t, store)
 }
 
-// Money goes round among few accounts, more than they have: many transfers are refused, none is lost,
-// and nobody falls below the floor.
-func testConcurrentTransfers(t *testing.T, open Open) {
+// Batches and updates of the same accounts at once: money goes round among few users who have too little,
+// nobody falls below the floor, and nothing is lost.
+func testUpdatesAndBatches(t *testing.T, open Open) {
 	const users = 5
-	store, reopen := furnished(t, open, users)
-	var moves atomic.Int64
+	store, reopen := furnished(t, open, users, 500)
+	var paid atomic.Int64
 	atOnce(t, func(worker int) error {
 		random := rand.New(rand.NewPCG(1, uint64(worker)))
 		for round := range roundsCount {
-			from := random.IntN(users)
-			to := (from + 1 + random.IntN(users-1)) % users
-			moved, err := move(t.Context(), store, fmt.Sprintf("%d-%d", worker, round), payment.UserAccount(userID(from)),
-				payment.UserAccount(userID(to)), 1+money.Fen(random.Int64N(int64(plenty))))
+			n := random.IntN(users)
+			if worker%2 == 0 {
+				if err := giveBack(t.Context(), store, n, fmt.Sprintf("%d-%d", worker, round)); err != nil {
+					return err
+				}
+				continue
+			}
+			verdicts, err := settle(t.Context(), store, sale(1000*worker+round, userID(n)))
 			if err != nil {
 				return err
 			}
-			if moved {
-				moves.Add(1)
+			if verdicts[0].Answer == payment.Paid {
+				paid.Add(1)
 			}
 		}
 		return nil
 	})
-	for range 2 {
-		report := auditClean(t, store)
-		if want := 1 + users + int(moves.Load()); report.Transfers != want {
-			t.Errorf("%d transfers, and %d were acknowledged", report.Transfers, want)
-		}
-		if got := sumOf(report.Balances, "user:"); got != users*plenty {
-			t.Errorf("the users have %d fen, want %d", got, users*plenty)
-		}
-		store = reopen()
+	store = reopen()
+	if report := auditClean(t, store); int64(report.Trades) != paid.Load() || paid.Load() == 0 {
+		t.Errorf("%d trades, %d paid", report.Trades, paid.Load())
 	}
 }
 
-func sumOf(accounts []ledger.Account, prefix string) (sum money.Fen) {
-	for _, account := range accounts {
-		if len(account.ID) >= len(prefix) && string(account.ID[:len(prefix)]) == prefix {
-			sum += account.Balance
+// giveBack lets the merchant give a user some of what it has, if it has some.
+func giveBack(ctx context.Context, store payment.Store, n int, key string) error {
+	user := payment.UserAccount(userID(n))
+	need := payment.Need{Bucket: bucketOf(store, n), Accounts: []ledger.AccountID{merchant, user}}
+	return store.Update(ctx, need, func(state payment.State) (payment.Changes, error) {
+		amount := min(state.Accounts[merchant].Balance, money.Fen(150))
+		if amount == 0 {
+			return payment.Changes{}, nil
 		}
-	}
-	return sum
-}
-
-// One request that comes many times at once moves money once.
-func testOneOfMany(t *testing.T, open Open) {
-	store, _ := furnished(t, open, 1)
-	var count atomic.Int64
-	atOnce(t, func(int) error {
-		for n := range roundsCount / 4 {
-			settled, err := settle(t.Context(), store, newSale(n, userID(0)))
-			if err != nil {
-				return err
-			}
-			count.Add(int64(len(settled)))
-		}
-		return nil
+		return posting(key, move{codePlain, merchant, user, amount})(state)
 	})
-	if count.Load() != roundsCount/4 {
-		t.Errorf("%d settled, want %d", count.Load(), roundsCount/4)
-	}
-	if report := auditClean(t, store); report.Trades != roundsCount/4 || report.Codes != roundsCount/4 {
-		t.Errorf("%d trades, %d codes", report.Trades, report.Codes)
-	}
 }
 
-// One code under many trades at once pays for one of them.
-func testOneCodeOfMany(t *testing.T, open Open) {
-	store, _ := furnished(t, open, 1)
-	var count atomic.Int64
-	atOnce(t, func(worker int) error {
-		for n := range roundsCount / 4 {
-			s := newSale(1000*worker+n, userID(0))
-			s.codes = []ridecode.ID{codeID(1000*worker + n), codeID(-1 - n)}
-			settled, err := settle(t.Context(), store, s)
-			if err != nil {
-				return err
-			}
-			count.Add(int64(len(settled)))
-		}
-		return nil
-	})
-	if count.Load() != roundsCount/4 {
-		t.Errorf("%d settled, want %d", count.Load(), roundsCount/4)
-	}
-	auditClean(t, store)
-}
-
-// whileMoving has one goroutine move money between two users for as long as look runs.
-func whileMoving(t *testing.T, store payment.Store, a, b ledger.AccountID, look func()) {
-	t.Helper()
-	stop := make(chan struct{})
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if _, err := move(context.Background(), store, fmt.Sprintf("move-%d", n), a, b, 1); err != nil {
-				t.Errorf("move: %v", err)
-				return
-			}
-			a, b = b, a
-		}
-	})
-	look()
-	close(stop)
-	wait.Wait()
-}
-
+// A view sees one moment: what two users have together does not change, whoever has it.
 func testViewIsSnapshot(t *testing.T, open Open) {
-	store, _ := furnished(t, open, 2)
-	a, b := payment.UserAccount(userID(0)), payment.UserAccount(userID(1))
-	need := payment.Need{Accounts: []ledger.AccountID{a}}
-	for n := range 200 { // something to read between the two
-		need.Accounts = append(need.Accounts, ledger.AccountID(fmt.Sprintf("user:none-%d", n)))
+	store, _ := furnished(t, open, 40, plenty)
+	first := payment.UserAccount(userID(0))
+	var second ledger.AccountID
+	for n := 1; n < 40 && second == ""; n++ {
+		if bucketOf(store, n) == bucketOf(store, 0) {
+			second = payment.UserAccount(userID(n))
+		}
 	}
-	need.Accounts = append(need.Accounts, b)
-	whileMoving(t, store, a, b, func() {
-		for range 5 * roundsCount {
-			accounts := view(t, store, need).Accounts
-			if accounts[a].Balance+accounts[b].Balance != 2*plenty || accounts[a].Postings != accounts[b].Postings {
-				t.Fatalf("two moments in one view: %+v and %+v", accounts[a], accounts[b])
+	need := payment.Need{Bucket: bucketOf(store, 0), Accounts: []ledger.AccountID{first, second}}
+	done := make(chan error, 1)
+	go func() {
+		for round := range roundsCount {
+			from, to := first, second
+			if round%2 == 1 {
+				from, to = to, from
+			}
+			if err := post(t.Context(), store, need.Bucket, fmt.Sprint(round), move{codePlain, from, to, money.Fen(round + 1)}); err != nil {
+				done <- err
+				return
 			}
 		}
-	})
-	auditClean(t, store)
-}
-
-func testAuditIsSnapshot(t *testing.T, open Open) {
-	store, _ := furnished(t, open, 2)
-	whileMoving(t, store, payment.UserAccount(userID(0)), payment.UserAccount(userID(1)), func() {
-		for range roundsCount / 2 {
-			auditClean(t, store)
+		done <- nil
+	}()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if running = false; err != nil {
+				t.Fatal(err)
+			}
+		default:
 		}
-	})
+		state := view(t, store, need)
+		if sum := state.Accounts[first].Balance + state.Accounts[second].Balance; sum != 2*plenty {
+			t.Fatalf("together they have %d", sum)
+		}
+	}
+	auditClean(t, store)
 }

@@ -1,0 +1,58 @@
+package payment
+
+import (
+	"time"
+
+	"github.com/shuama/shuama/ledger"
+	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/ridecode"
+)
+
+// NoticeKind says what a notice is about.
+type NoticeKind string
+
+// The kinds of notice.
+const (
+	TradeSettled   NoticeKind = "TRADE_SETTLED"   // to the merchant and the rider
+	DebtMade       NoticeKind = "DEBT_MADE"       // to the rider: the guarantee fund has paid
+	DebtCleared    NoticeKind = "DEBT_CLEARED"    // to the rider
+	DoubleAccepted NoticeKind = "DOUBLE_ACCEPTED" // to the rider: two gates took one code
+	PasswordWanted NoticeKind = "PASSWORD_WANTED" // to the rider: an online trade waits for him
+	ToppedUp       NoticeKind = "TOPPED_UP"       // to the rider
+	Refunded       NoticeKind = "REFUNDED"        // to the merchant and the rider
+	PaidOut        NoticeKind = "PAID_OUT"        // to the merchant
+)
+
+// Notice tells somebody outside what has happened (通知). It is written in the transaction that made it
+// happen, and delivered at least once.
+type Notice struct {
+	Kind       NoticeKind
+	App        AppID            `json:",omitempty"` // whom it concerns, where it is a merchant
+	User       ridecode.UserID  `json:",omitempty"` // and where it is a rider
+	TradeNo    TradeNo          `json:",omitempty"`
+	OutTradeNo OutTradeNo       `json:",omitempty"`
+	Account    ledger.AccountID `json:",omitempty"` // of the merchant
+	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout
+	AmountFen  money.Fen
+	At         time.Time
+}
+
+// Posted is notices as a transaction has left them. Those of settled trades are kept as the trades' numbers:
+// everything else about them is in the trade.
+type Posted struct {
+	Seq     int64 // in its bucket, rising
+	Trades  []ledger.DocumentID
+	Notices []Notice
+}
+
+// noticesOf is what is to be told of a settled trade.
+func noticesOf(t SettledTrade) []Notice {
+	settled := Notice{Kind: TradeSettled, App: t.Key.App, User: t.Content.UserID, TradeNo: t.TradeNo, OutTradeNo: t.Key.OutTradeNo,
+		Account: t.Merchant, AmountFen: t.Content.AmountFen, At: t.SettledAt}
+	if t.Payer != PaidByGuarantee {
+		return []Notice{settled}
+	}
+	owed := settled
+	owed.Kind, owed.App, owed.Account = DebtMade, "", ""
+	return []Notice{settled, owed}
+}

@@ -1,0 +1,72 @@
+package rides_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/role/payment/rides"
+)
+
+// seen is a Store that remembers what it was given; edge/store has the real ones.
+type seen struct{ batches [][]rides.Ride }
+
+func (s *seen) Add(_ context.Context, batch []rides.Ride) error {
+	s.batches = append(s.batches, batch)
+	return nil
+}
+
+func (*seen) Find(context.Context, rides.Key) (rides.Ride, bool, error) {
+	return rides.Ride{}, false, nil
+}
+
+func (*seen) OfTarget(context.Context, rides.AppID, string, int) ([]rides.Ride, error) {
+	return nil, nil
+}
+
+var now = time.Date(2026, 11, 21, 8, 0, 0, 5e8, time.UTC)
+
+func ride(number, subject string) rides.Ride {
+	return rides.Ride{App: "app1", Target: "2088000000000001", Info: openapi.RideInfo{Type: "event", BizNo: number, Subject: subject}}
+}
+
+func TestKeep(t *testing.T) {
+	store := &seen{}
+	register := rides.New(store)
+	if err := register.Keep(t.Context(), []rides.Ride{ride("1", "a"), ride("2", "b"), ride("1", "a")}, now); err != nil {
+		t.Fatal(err)
+	}
+	if kept := store.batches[0]; len(kept) != 2 || !kept[0].Received.Equal(now.Truncate(time.Second)) {
+		t.Errorf("kept %+v", kept)
+	}
+	var conflict *rides.ConflictError
+	if err := register.Keep(t.Context(), []rides.Ride{ride("1", "a"), ride("1", "b")}, now); !errors.As(err, &conflict) || len(store.batches) != 1 {
+		t.Errorf("two contents under one number: %v", err)
+	}
+}
+
+// Whatever differs in what was told makes another digest, and when it came does not.
+func TestDigest(t *testing.T) {
+	two := money.Fen(2)
+	first := ride("1", "a").Digest()
+	received := ride("1", "a")
+	received.Received = now
+	if received.Digest() != first {
+		t.Error("the time of receipt counts")
+	}
+	for i, change := range []func(*rides.Ride){
+		func(r *rides.Ride) { r.App = "app2" }, func(r *rides.Ride) { r.Scene = "x" }, func(r *rides.Ride) { r.Channel = "x" }, func(r *rides.Ride) { r.Version = "x" },
+		func(r *rides.Ride) { r.Target = "x" }, func(r *rides.Ride) { r.TargetType = "x" }, func(r *rides.Ride) { r.Info.AmountFen = &two },
+		func(r *rides.Ride) { r.Info.End.LBS = "1,1" }, func(r *rides.Ride) { r.Info.BizTime = now }, func(r *rides.Ride) { r.Info.PartnerID = "x" },
+		func(r *rides.Ride) { r.Scene, r.Channel = "", "x" },
+	} {
+		other := ride("1", "a")
+		change(&other)
+		if other.Digest() == first {
+			t.Errorf("change %d makes the same digest", i)
+		}
+	}
+}
