@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/record"
 )
 
@@ -46,10 +45,11 @@ func (m *Merchant) Collect(ctx context.Context, batch [][]byte, now time.Time) (
 		return nil, fmt.Errorf("merchant: collect: %w", err)
 	}
 	intakes := m.readBatch(batch, ids, known, now)
+	scopes := m.scopes(tapsOf(intakes))
 	var answers []Answer
-	err = m.store.Update(ctx, m.needOf(ids, intakes), func(state State) (Changes, error) {
+	err = m.store.Update(ctx, m.needOf(ids, scopes), func(state State) (Changes, error) {
 		fresh := stillUnknown(intakes, state)
-		changes := m.takeIn(fresh, state, now)
+		changes := m.takeIn(fresh, scopes, state, now)
 		answers = answer(ids, state, changes)
 		return changes, nil
 	})
@@ -107,30 +107,55 @@ func (m *Merchant) readBatch(batch [][]byte, ids []record.ID, known State, now t
 	return intakes
 }
 
+// read sets aside what is no good record, and what came so late that the fares of its day may have been
+// told, paid and refunded for long. Whoever wants it all the same raises MaxLate and reconsiders.
 func (m *Merchant) read(stored StoredRecord) intake {
 	tap, err := m.readTap(stored.Bytes)
 	stored.Reason = ""
-	if err != nil {
+	switch late := stored.Received.Sub(tap.At); {
+	case err != nil:
 		stored.Reason = err.Error()
+	case late > m.config.MaxLate:
+		stored.Reason = fmt.Sprintf("came %.1f days after its tap, later than the %.1f days that are set", late.Hours()/24, m.config.MaxLate.Hours()/24)
 	}
 	return intake{stored: stored, tap: tap}
 }
 
-// needOf names what the intakes can touch: for each rider the taps that are near enough in time to
-// make a trip with a new one.
-func (m *Merchant) needOf(ids []record.ID, intakes []intake) Need {
-	windows := map[Rider]Window{}
+// tapsOf are those of the intakes that do not stand aside.
+func tapsOf(intakes []intake) (taps []Tap) {
 	for _, in := range intakes {
-		if in.isAside() || in.tap.Kind == record.Single {
-			continue
+		if !in.isAside() {
+			taps = append(taps, in.tap)
 		}
-		from, to := in.tap.At.Add(-m.config.MaxTrip), in.tap.At.Add(m.config.MaxTrip)
-		if had, more := windows[in.tap.Rider]; more {
-			from, to = earlier(from, had.From), later(to, had.To)
-		}
-		windows[in.tap.Rider] = Window{Rider: in.tap.Rider, From: from, To: to}
 	}
-	return Need{Records: ids, Windows: slices.Collect(maps.Values(windows))}
+	return taps
+}
+
+// scopes are what taps can touch, by rider.
+func (m *Merchant) scopes(taps []Tap) map[Rider]scope {
+	type span struct{ from, to time.Time }
+	spans := map[Rider]span{}
+	for _, tap := range taps {
+		from, to := tap.At, tap.At
+		if had, more := spans[tap.Rider]; more {
+			from, to = earlier(from, had.from), later(to, had.to)
+		}
+		spans[tap.Rider] = span{from, to}
+	}
+	scopes := map[Rider]scope{}
+	for rider, s := range spans {
+		scopes[rider] = m.scopeOf(rider, s.from, s.to)
+	}
+	return scopes
+}
+
+// needOf names the records and all that the scopes hold.
+func (m *Merchant) needOf(ids []record.ID, scopes map[Rider]scope) Need {
+	need := Need{Records: ids}
+	for _, s := range scopes {
+		need.Windows = append(need.Windows, m.window(s))
+	}
+	return need
 }
 
 // stillUnknown drops what another call has taken since.
@@ -142,72 +167,39 @@ func stillUnknown(intakes []intake, state State) []intake {
 }
 
 // takeIn decides what new records change.
-func (m *Merchant) takeIn(fresh []intake, state State, now time.Time) Changes {
+func (m *Merchant) takeIn(fresh []intake, scopes map[Rider]scope, state State, now time.Time) Changes {
 	var changes Changes
-	moved := map[Rider][]Tap{}
+	added := map[Rider][]WindowTap{}
 	for _, in := range fresh {
 		changes.Records = append(changes.Records, in.stored)
 		if in.isAside() {
 			continue
 		}
 		changes.Taps = append(changes.Taps, in.tap)
-		if in.tap.Kind == record.Single {
-			changes.Trades = append(changes.Trades, m.makeTrade(Trip{Start: in.tap}, now))
-			continue
-		}
-		moved[in.tap.Rider] = append(moved[in.tap.Rider], in.tap)
+		added[in.tap.Rider] = append(added[in.tap.Rider], WindowTap{Tap: in.tap})
 	}
-	for _, rider := range slices.SortedFunc(maps.Keys(moved), compareRiders) {
-		m.pairAnew(rider, moved[rider], state, &changes, now)
+	for _, rider := range slices.SortedFunc(maps.Keys(added), compareRiders) {
+		taps := slices.Concat(state.Windows[rider], added[rider])
+		changes.join(m.reckon(scopes[rider], taps, state, now).changes())
 	}
 	return changes
 }
 
-// pairAnew makes the trips of a rider again with new taps among the old ones. Trades that were never
-// sent follow: those that no longer stand are withdrawn, those that are new are made.
-//
-// A trade that was sent, or that reaches out of the window, is pinned. The latter cannot be touched by
-// a new tap: the window reaches MaxTrip beyond every one of them.
-func (m *Merchant) pairAnew(rider Rider, added []Tap, state State, changes *Changes, now time.Time) {
-	taps, pinned := slices.Clone(added), map[record.ID]bool{}
-	loose := looseTrades(state.Windows[rider], state.Trades)
-	for _, tap := range state.Windows[rider] {
-		taps = append(taps, tap.Tap)
-		pinned[tap.Record] = tap.Trade != "" && !loose[tap.Trade]
-	}
-	for _, trip := range pairTrips(taps, pinned, m.config.MaxTrip) {
-		number := numberTrade(trip)
-		if loose[number] {
-			delete(loose, number)
-			continue
-		}
-		changes.Trades = append(changes.Trades, m.makeTrade(trip, now))
-	}
-	changes.Withdrawn = append(changes.Withdrawn, slices.Sorted(maps.Keys(loose))...)
-}
-
-// looseTrades are those that may be undone: never sent, and wholly in the window.
-func looseTrades(window []WindowTap, trades map[openapi.OutTradeNo]Trade) map[openapi.OutTradeNo]bool {
-	held := map[openapi.OutTradeNo]int{}
-	for _, tap := range window {
-		held[tap.Trade]++
-	}
-	loose := map[openapi.OutTradeNo]bool{}
-	for number, count := range held {
-		trade, known := trades[number]
-		if known && count == len(trade.Trip.Taps()) && (trade.State == Waiting || trade.State == Aside) {
-			loose[number] = true
-		}
-	}
-	return loose
+// join adds what another rider's reckoning changes.
+func (c *Changes) join(other Changes) {
+	c.Withdrawn = append(c.Withdrawn, other.Withdrawn...)
+	c.Trades = append(c.Trades, other.Trades...)
+	c.Refunds = append(c.Refunds, other.Refunds...)
+	c.Sums = append(c.Sums, other.Sums...)
+	c.LeftOpen = append(c.LeftOpen, other.LeftOpen...)
 }
 
 // answer tells each record's standing: had is what was there before, changes is what was decided now.
 func answer(ids []record.ID, had State, changes Changes) []Answer {
 	reasons := map[record.ID]string{}
 	for _, trade := range changes.Trades {
-		for _, tap := range trade.Trip.Taps() {
-			reasons[tap.Record] = trade.Reason
+		for _, id := range trade.Held {
+			reasons[id] = trade.Reason
 		}
 	}
 	for _, stored := range changes.Records {

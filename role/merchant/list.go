@@ -20,7 +20,8 @@ func (m *Merchant) Trades(ctx context.Context, state TradeState) iter.Seq2[Trade
 	})
 }
 
-// OpenTrips lists the metro taps that have found no other end: entries without exit, exits without entry.
+// OpenTrips lists the metro taps that have found no other end, and that no default fare was charged for yet:
+// entries without exit, exits without entry.
 func (m *Merchant) OpenTrips(ctx context.Context) iter.Seq2[Tap, error] {
 	return pages(func(after Tap) ([]Tap, error) { return m.store.OpenTaps(ctx, after.Record, pageSize) })
 }
@@ -41,7 +42,7 @@ func (m *Merchant) SetAside(ctx context.Context) iter.Seq2[AsideItem, error] {
 			}
 		}
 		for trade, err := range m.Trades(ctx, Aside) {
-			if !yield(AsideItem{Records: trade.Trip.records(), OutTradeNo: trade.OutTradeNo, Reason: trade.Reason}, err) {
+			if !yield(AsideItem{Records: trade.Held, OutTradeNo: trade.OutTradeNo, Reason: trade.Reason}, err) {
 				return
 			}
 		}
@@ -54,12 +55,9 @@ func (m *Merchant) asideRecords(ctx context.Context) iter.Seq2[StoredRecord, err
 	})
 }
 
-func (t Trip) records() []record.ID {
-	var ids []record.ID
-	for _, tap := range t.Taps() {
-		ids = append(ids, tap.Record)
-	}
-	return ids
+// Refunds lists what trades took too much, in the order in which it was named.
+func (m *Merchant) Refunds(ctx context.Context) iter.Seq2[Refund, error] {
+	return pages(func(after Refund) ([]Refund, error) { return m.store.Refunds(ctx, after.Number, pageSize) })
 }
 
 // pages goes through a list a page at a time; read gives the page behind an item, the zero item first.

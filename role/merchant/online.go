@@ -14,7 +14,7 @@ import (
 var ErrNotOnline = errors.New("merchant: only a tap that is a whole trade can be settled online, and it needs a fare (document 1 §5.5.1)")
 
 // SettleNow settles the trade of one record while the rider waits (联机交易, document 1 §5.5.1), and gives
-// the trade as it stands then: Settled, Failed, or Sent when nobody can say yet. It is the same trade,
+// the trade as it stands then: Settled, Free, Failed, or Sent when nobody can say yet. It is the same trade,
 // with the same number, that Collect and SettleDue would make of the record later, so asking online and
 // bringing the record again moves the money once.
 func (m *Merchant) SettleNow(ctx context.Context, raw []byte, now time.Time) (Trade, error) {
@@ -26,10 +26,10 @@ func (m *Merchant) SettleNow(ctx context.Context, raw []byte, now time.Time) (Tr
 		return Trade{}, fmt.Errorf("%w: %s", ErrNotOnline, answers[0].Reason)
 	}
 	tap, err := m.readTap(raw)
-	if err != nil || tap.Kind != record.Single {
+	if err != nil || !tap.Kind.IsWhole() {
 		return Trade{}, ErrNotOnline
 	}
-	number := numberTrade(Trip{Start: tap})
+	number := numberTrade([]Tap{tap})
 	if err := m.sendOne(ctx, number, tap.Record, storedTime(now)); err != nil {
 		return Trade{}, err
 	}

@@ -35,7 +35,7 @@ func (m *Merchant) Reconsider(ctx context.Context, now time.Time) (Reconsidered,
 		if err != nil {
 			return report, err
 		}
-		priced, err := m.priceAgain(ctx, trade.OutTradeNo, now)
+		priced, err := m.priceAgain(ctx, trade, now)
 		if err != nil {
 			return report, fmt.Errorf("merchant: reconsider: %w", err)
 		}
@@ -57,26 +57,30 @@ func (m *Merchant) readmit(ctx context.Context, stored StoredRecord, now time.Ti
 	if intakes[0].isAside() {
 		return false, nil
 	}
-	readmitted := false
-	err := m.store.Update(ctx, m.needOf([]record.ID{stored.ID}, intakes), func(state State) (Changes, error) {
+	readmitted, scopes := false, m.scopes(tapsOf(intakes))
+	err := m.store.Update(ctx, m.needOf([]record.ID{stored.ID}, scopes), func(state State) (Changes, error) {
 		if readmitted = state.Records[stored.ID].Reason != ""; !readmitted {
 			return Changes{}, nil
 		}
-		changes := m.takeIn(intakes, state, now)
+		changes := m.takeIn(intakes, scopes, state, now)
 		changes.Records, changes.Readmit = nil, []record.ID{stored.ID}
 		return changes, nil
 	})
 	return readmitted, err
 }
 
-func (m *Merchant) priceAgain(ctx context.Context, number openapi.OutTradeNo, now time.Time) (bool, error) {
-	priced := false
-	err := m.store.Update(ctx, Need{Trades: []openapi.OutTradeNo{number}}, func(state State) (Changes, error) {
-		trade := m.makeTrade(state.Trades[number].Trip, now)
-		if priced = state.Trades[number].State == Aside && trade.State == Waiting; !priced {
-			return Changes{}, nil
+// priceAgain reckons the days of a trip that stands aside: with its fare, those of the trips behind it may
+// change too.
+func (m *Merchant) priceAgain(ctx context.Context, trade Trade, now time.Time) (priced bool, err error) {
+	touched := m.scopeOf(trade.Trip.first().Rider, trade.Trip.first().At, trade.Trip.Last().At)
+	need := Need{Trades: []openapi.OutTradeNo{trade.OutTradeNo}, Windows: []Window{m.window(touched)}}
+	err = m.store.Update(ctx, need, func(state State) (Changes, error) {
+		r := m.reckon(touched, state.Windows[touched.rider], state, now)
+		priced = true
+		for _, again := range r.wanted {
+			priced = priced && (again.OutTradeNo != trade.OutTradeNo || again.State != Aside)
 		}
-		return Changes{Withdrawn: []openapi.OutTradeNo{number}, Trades: []Trade{trade}}, nil
+		return r.changes(), nil
 	})
 	return priced, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/shuama/shuama/protocol/openapi"
@@ -28,7 +30,7 @@ type Report struct {
 	Postponed int       // of them: no final answer yet, to be sent again
 	Strange   []string  // results that fit nothing that was asked; they changed nothing
 	Fault     error     // of the Settler, when it ended the run early; what was not sent is still due
-	NextDue   time.Time // of the trade that is due first now; zero when every trade is final
+	NextDue   time.Time // of the trade or default fare that is due first now; zero when every trade is final
 }
 
 // SettleDue sends the trades that are due (document 2 §4.2.3), in batches, each trade at most once.
@@ -42,6 +44,9 @@ type Report struct {
 func (m *Merchant) SettleDue(ctx context.Context, now time.Time) (Report, error) {
 	now = storedTime(now)
 	var report Report
+	if err := m.chargeOpen(ctx, now); err != nil {
+		return report, fmt.Errorf("merchant: settle: %w", err)
+	}
 	for round := 0; round < maxSettleRounds && report.Fault == nil; round++ {
 		claimed, err := m.claimDue(ctx, now)
 		if err != nil {
@@ -88,7 +93,7 @@ func fitRequest(state State) []Trade {
 	size := 0
 	for i, trade := range state.Due {
 		size += 512 + 2*(len(trade.Subject)+len(trade.BizContext))
-		for _, id := range trade.Trip.records() {
+		for _, id := range trade.Held {
 			size += 2 * len(state.Records[id].Bytes) // hex
 		}
 		if i > 0 && size > requestSizeMax {
@@ -108,12 +113,12 @@ func (m *Merchant) retryWait(attempts int) time.Duration {
 }
 
 func wireTrade(trade Trade, records map[record.ID]StoredRecord) openapi.Trade {
-	rider := trade.Trip.Start.Rider
+	rider := trade.Trip.first().Rider
 	wire := openapi.Trade{
 		OutTradeNo: trade.OutTradeNo, UserID: rider.UserID, OrderTime: trade.OrderTime, Subject: trade.Subject, AmountFen: trade.AmountFen,
 		BizContext: trade.BizContext, CardType: string(rider.CardType), SellerLogin: trade.SellerLogin,
 	}
-	for _, id := range trade.Trip.records() {
+	for _, id := range trade.Held {
 		wire.Records = append(wire.Records, records[id].Bytes)
 	}
 	return wire
@@ -175,15 +180,24 @@ func (m *Merchant) fileFault(ctx context.Context, batch []claim, fault error) er
 // claimDue has written.
 func (m *Merchant) fileResults(ctx context.Context, batch []claim, results []openapi.TradeResult, now time.Time, report *Report) error {
 	answers, strange := matchResults(batch, results)
+	failed := m.scopesOfFailed(batch, answers)
+	need := m.needOf(nil, failed)
+	need.Trades = numbersOf(batch)
 	var tally Report
-	err := m.store.Update(ctx, Need{Trades: numbersOf(batch)}, func(state State) (Changes, error) {
+	err := m.store.Update(ctx, need, func(state State) (Changes, error) {
 		var changes Changes
 		tally = Report{}
 		for number, result := range answers {
 			trade := state.Trades[number]
-			if progress, moved := m.judge(trade, result, now, &tally); moved {
+			progress, moved := m.judge(trade, result, now, &tally)
+			if moved {
 				changes.Progress = append(changes.Progress, TradeProgress{number, progress})
 			}
+			trade.Progress = progress
+			state.Trades[number] = trade
+		}
+		for _, rider := range slices.SortedFunc(maps.Keys(failed), compareRiders) {
+			changes.join(m.reckon(failed[rider], state.Windows[rider], state, now).changes())
 		}
 		return changes, nil
 	})
@@ -191,6 +205,18 @@ func (m *Merchant) fileResults(ctx context.Context, batch []claim, results []ope
 	report.Failed += tally.Failed
 	report.Strange = append(append(report.Strange, strange...), tally.Strange...)
 	return err
+}
+
+// scopesOfFailed are the days of trades that took nothing after all: what was credited to other trips from
+// them is to be paid.
+func (m *Merchant) scopesOfFailed(batch []claim, answers map[openapi.OutTradeNo]openapi.TradeResult) map[Rider]scope {
+	var taps []Tap
+	for i := range batch {
+		if answer := answers[batch[i].trade.OutTradeNo]; answer.Outcome == openapi.OutcomeFail && !answer.NeedRetry {
+			taps = append(taps, batch[i].trade.Trip.Taps()...)
+		}
+	}
+	return m.scopes(taps)
 }
 
 func numbersOf(batch []claim) []openapi.OutTradeNo {
@@ -271,15 +297,47 @@ func countIf(is bool) int {
 	return 0
 }
 
+// chargeOpen makes trades of the trips that have lacked an end for so long that their default fare is due.
+func (m *Merchant) chargeOpen(ctx context.Context, now time.Time) error {
+	const ridersAtOnce = 100
+	for round := 0; round < maxSettleRounds && m.config.Fares.HasDefaults(); round++ {
+		state, err := m.store.View(ctx, Need{OpenDue: OpenTaps{Until: now.Add(-m.config.DefaultAfter), Count: ridersAtOnce}})
+		if err != nil || len(state.OpenDue) == 0 {
+			return err
+		}
+		scopes := m.scopes(state.OpenDue)
+		err = m.store.Update(ctx, m.needOf(nil, scopes), func(state State) (Changes, error) {
+			var changes Changes
+			for _, rider := range slices.SortedFunc(maps.Keys(scopes), compareRiders) {
+				changes.join(m.reckon(scopes[rider], state.Windows[rider], state, now).changes())
+			}
+			return changes, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // findNextDue looks once over what is left.
 func (m *Merchant) findNextDue(ctx context.Context, report *Report) error {
 	endOfTime := time.Unix(1<<40, 0)
-	state, err := m.store.View(ctx, Need{Due: DueTrades{Until: endOfTime, Count: 1}})
+	need := Need{Due: DueTrades{Until: endOfTime, Count: 1}}
+	if m.config.Fares.HasDefaults() {
+		need.OpenDue = OpenTaps{Until: endOfTime, Count: 1}
+	}
+	state, err := m.store.View(ctx, need)
 	if err != nil {
 		return fmt.Errorf("merchant: settle: %w", err)
 	}
 	for _, trade := range state.Due {
 		report.NextDue = trade.NextTry
+	}
+	for _, tap := range state.OpenDue {
+		if due := tap.At.Add(m.config.DefaultAfter); report.NextDue.IsZero() || due.Before(report.NextDue) {
+			report.NextDue = due
+		}
 	}
 	return nil
 }

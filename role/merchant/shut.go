@@ -34,9 +34,10 @@ func (m *Merchant) shutOne(ctx context.Context, raw []byte, now time.Time) (sent
 	id := record.Identify(raw)
 	need := Need{Records: []record.ID{id}}
 	var number openapi.OutTradeNo
-	if tap, err := m.readTap(raw); err == nil && tap.Kind == record.Single {
-		number = numberTrade(Trip{Start: tap})
-		need.Trades = []openapi.OutTradeNo{number}
+	var touched scope
+	if tap, err := m.readTap(raw); err == nil && tap.Kind.IsWhole() {
+		number, touched = numberTrade([]Tap{tap}), m.scopeOf(tap.Rider, tap.At, tap.At)
+		need.Trades, need.Windows = []openapi.OutTradeNo{number}, []Window{m.window(touched)}
 	}
 	err = m.store.Update(ctx, need, func(state State) (Changes, error) {
 		sent = false
@@ -47,12 +48,21 @@ func (m *Merchant) shutOne(ctx context.Context, raw []byte, now time.Time) (sent
 		switch {
 		case !known || trade.State == Failed:
 			return Changes{}, nil
-		case trade.State != Waiting:
+		case trade.Attempts > 0:
 			sent = true
 			return Changes{}, nil
 		}
-		trade.State, trade.Reason = Failed, reasonShut
-		return Changes{Progress: []TradeProgress{{number, trade.Progress}}}, nil
+		return m.withoutRide(trade, touched, state, now), nil
 	})
 	return sent, err
+}
+
+// withoutRide fails a trade that was never sent, and reckons the day without its tap: it may have been
+// the ride that another one's transfer hung on.
+func (m *Merchant) withoutRide(trade Trade, touched scope, state State, now time.Time) Changes {
+	trade.State, trade.Reason, trade.NextTry = Failed, reasonShut, time.Time{}
+	state.Trades[trade.OutTradeNo] = trade
+	changes := m.reckon(touched, state.Windows[touched.rider], state, now).changes()
+	changes.Progress = []TradeProgress{{trade.OutTradeNo, trade.Progress}}
+	return changes
 }

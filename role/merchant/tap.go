@@ -22,8 +22,8 @@ func (m *Merchant) readTap(b []byte) (Tap, error) {
 	if err != nil {
 		return Tap{}, err
 	}
-	if info.Kind != record.Single && info.Kind != record.Entry && info.Kind != record.Exit {
-		return Tap{}, fmt.Errorf("pos_param type: none of %s, %s, %s (document 2 §4.1.4.6)", record.Single, record.Entry, record.Exit)
+	if !info.Kind.IsWhole() && info.Kind != record.Entry && info.Kind != record.Exit {
+		return Tap{}, fmt.Errorf("pos_param type: none of %s, %s, %s, %s (document 2 §4.1.4.6)", record.Single, record.Online, record.Entry, record.Exit)
 	}
 	code, trace := ridecode.Examine(fields.Code, m.config.Keys, fields.Time, m.config.Clock)
 	if code == nil {
@@ -31,7 +31,7 @@ func (m *Merchant) readTap(b []byte) (Tap, error) {
 	}
 	return Tap{
 		Record: record.Identify(b), Rider: riderOf(code), Kind: info.Kind, At: fields.Time,
-		POSID: info.POSID, Line: lineOf(info), Station: info.Station,
+		POSID: info.POSID, Line: lineOf(info), Station: info.Station, Identity: code.Grant.Identity, LimitFen: code.Grant.LimitFen,
 	}, nil
 }
 

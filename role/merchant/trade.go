@@ -22,19 +22,17 @@ const (
 	numberDigestHex = 16
 )
 
-// makeTrade prices a trip and writes all that will be sent. A trip without a fare stands aside.
-func (m *Merchant) makeTrade(trip Trip, now time.Time) Trade {
+// makeTrade writes all that will be sent of a trip, but for its price: held are the taps whose records no
+// other trade has sent.
+func (m *Merchant) makeTrade(trip Trip, held []Tap, now time.Time) Trade {
 	trade := Trade{
-		OutTradeNo: numberTrade(trip), Trip: trip, OrderTime: trip.Last().At, Subject: writeSubject(trip),
+		OutTradeNo: numberTrade(held), Trip: trip, OrderTime: held[len(held)-1].At, Subject: writeSubject(trip),
 		BizContext: writeContext(trip), SellerLogin: m.config.SellerLogin,
 		Progress: Progress{State: Waiting, NextTry: m.firstDue(trip, now)},
 	}
-	fare, err := m.config.Fares.Price(trip)
-	if err != nil {
-		trade.Progress = Progress{State: Aside, Reason: err.Error()}
-		return trade
+	for _, tap := range held {
+		trade.Held = append(trade.Held, tap.Record)
 	}
-	trade.AmountFen, trade.FareReason = fare.AmountFen, fare.Reason
 	return trade
 }
 
@@ -46,13 +44,17 @@ func (m *Merchant) firstDue(trip Trip, now time.Time) time.Time {
 	return now
 }
 
+// defaultDue is when a trip without one of its ends is charged its default fare: until then the record may come,
+// or its rider's word.
+func (m *Merchant) defaultDue(trip Trip) time.Time { return trip.first().At.Add(m.config.DefaultAfter) }
+
 // numberTrade builds the out_trade_no from line, station, terminal and time, as document 2 §4.2.3.5
 // recommends, with the records' digest behind: LINE1_Xujiahui_POS2_20160511083400_0011223344556677.
 // It comes from the records alone, so a trade that is made again, after a crash or from a resent
 // record, is the same trade; two taps in one second have two digests.
-func numberTrade(trip Trip) openapi.OutTradeNo {
-	last, digest := trip.Last(), sha256.New()
-	for _, tap := range trip.Taps() {
+func numberTrade(held []Tap) openapi.OutTradeNo {
+	last, digest := held[len(held)-1], sha256.New()
+	for _, tap := range held {
 		digest.Write(tap.Record[:])
 	}
 	parts := []string{
@@ -78,7 +80,8 @@ func writeSubject(trip Trip) string {
 	last := trip.Last()
 	parts := []string{"公交", last.Line, firstFilled(last.Station, last.POSID)}
 	if trip.isMetro() {
-		parts = []string{"地铁", firstFilled(trip.Start.Station, trip.Start.POSID), firstFilled(last.Station, last.POSID)}
+		from, to := trip.ends()
+		parts = []string{"地铁", firstFilled(from.Station, from.POSID, "未进站"), firstFilled(to.Station, to.POSID, "未出站")}
 	}
 	for i := range parts {
 		parts[i] = plainText(parts[i], subjectPartSize)
@@ -86,10 +89,25 @@ func writeSubject(trip Trip) string {
 	return joinFilled(append(parts, last.At.In(openapi.Beijing()).Format("15:04")), "-")
 }
 
+// ends are the two ends of the trip, a claimed one as if it were a tap.
+func (t Trip) ends() (from, to Tap) {
+	from, to = t.Start, t.End
+	if claimed := (Tap{Line: t.Claim.Line, Station: t.Claim.Station, At: t.Claim.At}); t.lacksEnd() && t.hasStart() {
+		to = claimed
+	} else if t.lacksEnd() {
+		from = claimed
+	}
+	return from, to
+}
+
 // writeContext writes the order_biz_context with the names that document 2 §4.2.3.5 defines.
 func writeContext(trip Trip) string {
-	members := [][2]string{{"line", trip.Last().Line}, {"start_station", trip.Start.Station}, {"start_pos_id", trip.Start.POSID},
-		{"end_station", trip.End.Station}, {"end_pos_id", trip.End.POSID}}
+	from, to := trip.Start, trip.End
+	if trip.isMetro() {
+		from, to = trip.ends()
+	}
+	members := [][2]string{{"line", trip.Last().Line}, {"start_station", from.Station}, {"start_pos_id", from.POSID},
+		{"end_station", to.Station}, {"end_pos_id", to.POSID}}
 	out := []byte{'{'}
 	for _, member := range members {
 		if member[1] == "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/role/merchant/fare"
 )
 
 func tapWith(kind record.Kind, at time.Time, mark byte) Tap {
@@ -22,31 +24,35 @@ var morning = time.Date(2016, 5, 11, 0, 34, 0, 0, time.UTC)
 
 func TestNumberTrade(t *testing.T) {
 	bus := Trip{Start: tapWith(record.Single, morning, 1)}
-	if got, want := numberTrade(bus), openapi.OutTradeNo("LINE1_Xujiahui_POS2_20160511083400_9c12cfdc04c74584"); got != want {
+	if got, want := numberTrade(bus.Taps()), openapi.OutTradeNo("LINE1_Xujiahui_POS2_20160511083400_9c12cfdc04c74584"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	twin := bus
 	twin.Start.Record = record.Identify([]byte{2})
-	if numberTrade(bus) == numberTrade(twin) {
+	if numberTrade(bus.Taps()) == numberTrade(twin.Taps()) {
 		t.Error("two taps in one second have one number")
 	}
 	metro := Trip{Start: tapWith(record.Entry, morning, 1), End: tapWith(record.Exit, morning, 2)}
 	other := Trip{Start: tapWith(record.Entry, morning, 3), End: metro.End}
-	if numberTrade(metro) == numberTrade(other) {
+	if numberTrade(metro.Taps()) == numberTrade(other.Taps()) {
 		t.Error("two trips that end with one tap have one number")
 	}
-	if got := numberTrade(Trip{Start: Tap{At: morning, Line: "十九 路"}}); !regexp.MustCompile(`^20160511083400_[0-9a-f]{16}$`).MatchString(string(got)) {
+	if got := numberTrade([]Tap{{At: morning, Line: "十九 路"}}); !regexp.MustCompile(`^20160511083400_[0-9a-f]{16}$`).MatchString(string(got)) {
 		t.Errorf("without any letter: %s", got)
 	}
 }
 
 func TestSubject(t *testing.T) {
 	for want, trip := range map[string]Trip{
-		"公交-19 路-3241-08:34":   {Start: Tap{At: morning, Line: "19 路", POSID: "3241"}},
+		"公交-19 路-3241-08:34":   {Start: Tap{Kind: record.Single, At: morning, Line: "19 路", POSID: "3241"}},
 		"公交-19 路-龙翔桥-08:34":    {Start: Tap{At: morning, Line: "19 路", POSID: "3241", Station: "龙翔桥"}},
 		"公交-08:34":             {Start: Tap{At: morning}},
 		"公交-rm -rf-08:34":      {Start: Tap{At: morning, Line: "rm\x00\n -\u202erf\u2028"}},
-		"地铁-A-G2-08:34":        {Start: Tap{Kind: record.Entry, Station: "A"}, End: Tap{At: morning, POSID: "G2"}},
+		"地铁-A-G2-08:34":        {Start: Tap{Kind: record.Entry, Station: "A"}, End: Tap{Kind: record.Exit, At: morning, POSID: "G2"}},
+		"地铁-A-未出站-08:34":       {Start: Tap{Kind: record.Entry, Station: "A", At: morning}},
+		"地铁-未进站-G2-08:34":      {End: Tap{Kind: record.Exit, At: morning, POSID: "G2"}},
+		"地铁-A-B-08:34":         {Start: Tap{Kind: record.Entry, Station: "A", At: morning}, Claim: Claim{Station: "B"}},
+		"地铁-B-A-08:34":         {End: Tap{Kind: record.Exit, Station: "A", At: morning}, Claim: Claim{Station: "B"}},
 		"公交-一二三四五六七八九十一-08:34": {Start: Tap{At: morning, Line: "一二三四五六七八九十一二三"}},
 	} {
 		if got := writeSubject(trip); got != want {
@@ -57,11 +63,7 @@ func TestSubject(t *testing.T) {
 
 // TestTradeFitsWire: whatever a terminal writes, the platform's own reader takes the trade, unchanged.
 func TestTradeFitsWire(t *testing.T) {
-	fares, err := ParseFares([]byte(goodFares))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &Merchant{config: Config{Fares: fares}}
+	m := &Merchant{}
 	text := rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.SampledFrom([]rune("\"\\\x00路\U0010ffffa")), 0, 256, 256))
 	rapid.Check(t, func(rt *rapid.T) {
 		tap := func(kind record.Kind) Tap {
@@ -72,7 +74,7 @@ func TestTradeFitsWire(t *testing.T) {
 		if rapid.Bool().Draw(rt, "metro") {
 			trip = Trip{Start: tap(record.Entry), End: tap(record.Exit)}
 		}
-		trade := m.makeTrade(trip, morning)
+		trade := m.makeTrade(trip, trip.Taps(), morning)
 		trade.AmountFen = 200
 		wire := wireTrade(trade, map[record.ID]StoredRecord{trip.Start.Record: {Bytes: []byte{1}}, trip.Last().Record: {Bytes: []byte{2}}})
 		checkWire(rt, wire)
@@ -94,25 +96,27 @@ func checkWire(rt *rapid.T, wire openapi.Trade) {
 }
 
 func TestPairTrips(t *testing.T) {
-	const maxTrip = 6 * time.Hour
-	for taps, want := range map[string]string{ // E entry, X exit, lower case pinned; then the minute
+	rules := pairRules{maxTrip: 6 * time.Hour, companionWait: 3 * time.Minute}
+	for taps, want := range map[string]string{ // S a bus, E entry, X exit; F entry at another station; then the minute
 		"":                         "",
 		"E0 X1":                    "0-1",
 		"X1 E0":                    "0-1",
-		"X0 E1":                    "",
-		"E0 X0":                    "",
-		"E0 E1 X2":                 "1-2",
-		"E0 X1 X2":                 "0-1",
-		"E0 X1 E1 X2":              "0-1 1-2",
+		"X0 E1":                    "?-0 1-?",
+		"E0 X0":                    "?-0 0-?",
+		"E0 F1 X2":                 "0-? 1-2",
+		"E0 X1 X2":                 "0-1 ?-2",
+		"E0 X1 F1 X2":              "0-1 1-2",
 		"E0 X360":                  "0-360",
-		"E0 X361":                  "",
-		"E0 e1 x2 X3":              "",
-		"e0 X1":                    "",
-		"E0 x1 E2 X3":              "2-3",
-		"E0 X1 e2 x3 E4 X5 E6 E70": "0-1 4-5",
+		"E0 X361":                  "0-? ?-361",
+		"E0 E4 X5":                 "0-? 4-5",
+		"E0 E3 X5":                 "0-?+ 3-5",
+		"E0 E1 E2 X30 X31 X90":     "2-30 1-31+ 0-90+",
+		"E0 E1 X30 E31 X60 X61":    "0-?+ 1-30 31-60 ?-61",
+		"E0 X1 E2 X3 E4 X5 E6 E70": "0-1 2-3 4-5 6-? 70-?",
+		"S0 S3 S6 S10":             "0 3+ 6+ 10",
+		"E0 S1 X20 S21":            "1 0-20 21",
 	} {
-		var all []Tap
-		pinned := map[record.ID]bool{}
+		var all []WindowTap
 		var letter byte
 		var minute int
 		for rest := taps; rest != ""; {
@@ -120,25 +124,37 @@ func TestPairTrips(t *testing.T) {
 				t.Fatal(rest, err)
 			}
 			rest = rest[min(len(rest), len(fmt.Sprintf("%c%d ", letter, minute))):]
-			kind := record.Entry
-			if letter|32 == 'x' {
-				kind = record.Exit
+			tap := tapWith(map[byte]record.Kind{'S': record.Single, 'E': record.Entry, 'F': record.Entry, 'X': record.Exit}[letter], morning.Add(time.Duration(minute)*time.Minute), byte(len(all)))
+			if letter == 'F' {
+				tap.Station = "elsewhere"
 			}
-			tap := tapWith(kind, morning.Add(time.Duration(minute)*time.Minute), byte(len(all)))
-			pinned[tap.Record] = letter >= 'a'
-			all = append(all, tap)
+			all = append(all, WindowTap{Tap: tap})
 		}
-		got := ""
-		for _, trip := range pairTrips(all, pinned, maxTrip) {
-			got += fmt.Sprintf(" %.0f-%.0f", trip.Start.At.Sub(morning).Minutes(), trip.End.At.Sub(morning).Minutes())
+		var got []string
+		for _, trip := range pairTrips(all, rules) {
+			got = append(got, describeTrip(trip))
 		}
-		if got != "" {
-			got = got[1:]
-		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", taps, got, want)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", taps, strings.Join(got, " "), want)
 		}
 	}
+}
+
+func describeTrip(trip Trip) string {
+	minute := func(tap Tap) string {
+		if tap.Kind == "" {
+			return "?"
+		}
+		return fmt.Sprint(tap.At.Sub(morning).Minutes())
+	}
+	text := minute(trip.Start) + "-" + minute(trip.End)
+	if !trip.isMetro() {
+		text = minute(trip.Start)
+	}
+	if trip.Companion {
+		text += "+"
+	}
+	return text
 }
 
 // noKeys is a key list that has not arrived.
@@ -150,7 +166,7 @@ type noStore struct{ Store }
 type noSettler struct{ Settler }
 
 func TestNewRefuses(t *testing.T) {
-	good := Config{Keys: &noKeys{}, Fares: &Fares{}}
+	good := Config{Keys: &noKeys{}, Fares: &fare.Tariff{}}
 	if m, err := New(noStore{}, noSettler{}, good); err != nil || m.config.SettleBatch != DefaultSettleBatch || m.config.MaxTrip != DefaultMaxTrip {
 		t.Fatal(m, err)
 	}
@@ -158,6 +174,7 @@ func TestNewRefuses(t *testing.T) {
 		"keys":   func(c *Config) { c.Keys = nil },
 		"fares":  func(c *Config) { c.Fares = nil },
 		"wait":   func(c *Config) { c.PairWait = -1 },
+		"late":   func(c *Config) { c.MaxLate = -1 },
 		"batch":  func(c *Config) { c.SettleBatch = MaxSettleBatch + 1 },
 		"seller": func(c *Config) { c.SellerLogin = string(make([]byte, 65)) },
 	} {

@@ -12,13 +12,36 @@ import (
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/fare"
 )
 
-// cityFares has two bus lines and three stations; there is no fare from 松江大学城 to itself.
-const cityFares = `{"version": "2026-03",
- "buses": [{"line": "19", "fare": "2.00"}, {"line": "000001", "fare": "1.50"}],
- "metro": {"stations": ["松江大学城", "杨高中路", "Xujiahui"],
-           "fares": [[null, "6.00", "5.00"], ["6.00", "2.00", "3.00"], ["5.00", "3.00", "2.00"]]}}`
+// cityFares has two bus lines and three stations; there is no fare from 松江大学城 to itself, and none for a
+// missing end.
+func cityFares() fare.Files {
+	return fare.Files{
+		"lines.csv":  []byte("line,group,fare\n19,bus,2.00\n000001,bus,1.50\nmetro2,metro,matrix\n"),
+		"matrix.csv": []byte("from,松江大学城,杨高中路,Xujiahui\n松江大学城,,6.00,5.00\n杨高中路,6.00,2.00,3.00\nXujiahui,5.00,3.00,2.00\n"),
+	}
+}
+
+// richFares adds all that makes one ride's fare hang on another's.
+func richFares() fare.Files {
+	files := cityFares()
+	files["defaults.csv"] = []byte("group,missing,fare\nmetro,exit,most\nmetro,entry,8.00\n")
+	files["transfers.csv"] = []byte("name,from,to,same_line,within_minutes,counted_from,times,pays\nchange,metro,bus,no,60,exit,,-1.00\nbuses,bus,bus,yes,90,first,2,50%\n")
+	files["identities.csv"] = []byte("identity,name,group,days,from,until,pays\n00000001,student,*,*,00:00,24:00,50%\n")
+	files["caps.csv"] = []byte("cap,period,group,identity,over,pays\nday,day,*,*,9.00,0%\nmonth,month,metro,*,12.00,80%\nmonth,month,metro,*,30.00,0%\n")
+	files["settings.csv"] = []byte("name,value\ngrace_minutes,20\ngrace_fare,1.00\n")
+	return files
+}
+
+func parseFares(t testing.TB, files fare.Files) *fare.Tariff {
+	tariff, err := fare.Parse(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tariff
+}
 
 // cityKeyID is the institution key of every grant in the city.
 const cityKeyID ridecode.KeyID = 7
@@ -28,7 +51,8 @@ type City struct {
 	issuer   *secp256k1.PrivateKey
 	terminal record.TerminalSigner
 	Keys     *trust.KeyRing
-	Fares    *merchant.Fares
+	Fares    *fare.Tariff
+	Rich     *fare.Tariff
 	phones   map[int]phone
 }
 
@@ -47,9 +71,7 @@ func NewCity(t testing.TB) *City {
 	if c.Keys, err = trust.NewKeyRing([]trust.Key{{ID: cityKeyID, Public: c.issuer.PublicKey()}}, trust.WindowSmall); err != nil {
 		t.Fatal(err)
 	}
-	if c.Fares, err = merchant.ParseFares([]byte(cityFares)); err != nil {
-		t.Fatal(err)
-	}
+	c.Fares, c.Rich = parseFares(t, cityFares()), parseFares(t, richFares())
 	return c
 }
 
@@ -60,6 +82,9 @@ func privateKey256(t testing.TB, number uint64) *secp256k1.PrivateKey {
 	}
 	return key
 }
+
+// Students are the phones from this number on: their grants carry an identity.
+const Students = 100_000
 
 // UserID is the user of a phone.
 func UserID(number int) ridecode.UserID { return ridecode.UserID(fmt.Sprintf("2088%012d", number)) }
@@ -72,8 +97,11 @@ func (c *City) phone(t testing.TB, number int) phone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := ridecode.Grant{UserID: UserID(number), Expires: Morning().AddDate(0, 0, 7), ValidSec: 600, LimitFen: 3000,
+	grant := ridecode.Grant{UserID: UserID(number), Expires: Morning().AddDate(0, 0, 40), ValidSec: 600, LimitFen: 3000,
 		CardType: ridecode.PlainCardType, CardNo: ridecode.CardNo(UserID(number))}
+	if number >= Students {
+		grant.Identity = ridecode.Quad{3: 1}
+	}
 	copy(grant.UserKey[:], key.PublicKey().Bytes())
 	signed, err := grant.Sign(cityKeyID, c.issuer)
 	if err != nil {

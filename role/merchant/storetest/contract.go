@@ -13,6 +13,7 @@ import (
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/fare"
 )
 
 // The store knows nothing of codes, so the records of this file are any bytes.
@@ -34,21 +35,22 @@ func riderOf(number int) merchant.Rider {
 
 func tapOf(number int, kind record.Kind, rider merchant.Rider, at time.Time) merchant.Tap {
 	return merchant.Tap{Record: storedRecord(number).ID, Rider: rider, Kind: kind, At: at,
-		POSID: "", Line: "19 路\x00'--", Station: fmt.Sprintf("站%d", number)}
+		POSID: "", Line: "19 路\x00'--", Station: fmt.Sprintf("站%d", number), Identity: ridecode.Quad{0, 1, 2, byte(number)}, LimitFen: 3000}
 }
 
 func tradeOf(name string, nextTry time.Time, taps ...merchant.Tap) merchant.Trade {
-	trip := merchant.Trip{Start: taps[0]}
+	trip, held := merchant.Trip{Start: taps[0]}, []record.ID{taps[0].Record}
 	if len(taps) == 2 {
-		trip.End = taps[1]
+		trip.End, held = taps[1], append(held, taps[1].Record)
 	}
-	return merchant.Trade{OutTradeNo: openapi.OutTradeNo(name), Trip: trip, OrderTime: trip.Last().At, Subject: "公交-" + name, AmountFen: 200,
-		BizContext: `{"line":"19"}`, SellerLogin: "a@b", FareReason: "flat", Progress: merchant.Progress{State: merchant.Waiting, NextTry: nextTry}}
+	lines := []fare.Line{{Kind: fare.Base, Why: "flat\"'", Source: fare.Source{File: "lines.csv", Row: 2}, AmountFen: 300}, {Kind: fare.Cap, Why: "day", AmountFen: -100}}
+	return merchant.Trade{OutTradeNo: openapi.OutTradeNo(name), Trip: trip, Held: held, OrderTime: trip.Last().At, Subject: "公交-" + name, AmountFen: 200,
+		BizContext: `{"line":"19"}`, SellerLogin: "a@b", Lines: lines, Table: "0123", Progress: merchant.Progress{State: merchant.Waiting, NextTry: nextTry}}
 }
 
 func asideTrade(name string, taps ...merchant.Tap) merchant.Trade {
 	trade := tradeOf(name, time.Time{}, taps...)
-	trade.AmountFen, trade.FareReason = 0, ""
+	trade.AmountFen, trade.Lines, trade.Table = 0, nil, ""
 	trade.Progress = merchant.Progress{State: merchant.Aside, Reason: "no fare"}
 	return trade
 }
@@ -191,7 +193,7 @@ func testWindows(t *testing.T, open Open) {
 		changes.Records, changes.Taps = append(changes.Records, storedRecord(i)), append(changes.Taps, tap)
 	}
 	changes.Records = append(changes.Records, storedRecord(5), storedRecord(6))
-	changes.Taps = append(changes.Taps, tapOf(5, record.Entry, other, Morning()), tapOf(6, record.Single, riderOf(1), Morning()))
+	changes.Taps = append(changes.Taps, tapOf(5, record.Entry, other, Morning()), tapOf(6, record.Single, riderOf(1), Morning().Add(1500*time.Millisecond)))
 	exit := tapOf(7, record.Exit, riderOf(1), Morning().Add(time.Hour))
 	changes.Records, changes.Taps = append(changes.Records, storedRecord(7)), append(changes.Taps, exit)
 	changes.Trades = []merchant.Trade{tradeOf("metro", Morning(), changes.Taps[3], exit)}
@@ -199,7 +201,7 @@ func testWindows(t *testing.T, open Open) {
 	state := view(t, store, merchant.Need{Windows: []merchant.Window{{Rider: riderOf(1), From: Morning().Add(time.Second), To: Morning().Add(3 * time.Second)}}})
 	window := state.Windows[riderOf(1)]
 	slices.SortFunc(window, func(a, b merchant.WindowTap) int { return a.At.Compare(b.At) })
-	same(t, "window", window, []merchant.WindowTap{{Tap: changes.Taps[1]}, {Tap: changes.Taps[2]}, {Tap: changes.Taps[3], Trade: "metro"}})
+	same(t, "window", window, []merchant.WindowTap{{Tap: changes.Taps[1]}, {Tap: changes.Taps[6]}, {Tap: changes.Taps[2]}, {Tap: changes.Taps[3], Trade: "metro"}})
 	same(t, "trades of the window", state.Trades, map[openapi.OutTradeNo]merchant.Trade{"metro": changes.Trades[0]})
 }
 
@@ -313,7 +315,7 @@ func testRefusals(t *testing.T, open Open) {
 // snapshot is all that a store lists.
 func snapshot(t testing.TB, store merchant.Store) (all []any) {
 	t.Helper()
-	for _, state := range []merchant.TradeState{merchant.Waiting, merchant.Sent, merchant.Settled, merchant.Failed, merchant.Aside} {
+	for _, state := range []merchant.TradeState{merchant.Waiting, merchant.Sent, merchant.Settled, merchant.Failed, merchant.Aside, merchant.Free} {
 		all = append(all, list(t, store, state))
 	}
 	taps, err := store.OpenTaps(context.Background(), record.ID{}, 10_000)
