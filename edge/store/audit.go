@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"zombiezen.com/go/sqlite"
@@ -9,152 +10,126 @@ import (
 	"github.com/shuama/shuama/role/payment"
 )
 
-// faultsMax bounds what an audit lists; a file that was overwritten has a fault in every row.
-const faultsMax = 1000
-
 // auditor collects what is found in one snapshot.
 type auditor struct {
-	conn   *sqlite.Conn
-	report payment.AuditReport
-	more   int // faults that are not listed
+	*payment.Auditor
+	book  *book
+	noted map[int64]numbering // of postings, by account
 }
 
-// Audit implements payment.Store. It believes nothing that the tables promise: it reads every row and
-// counts again. Time and temporary space grow with the file.
-func (s *PaymentStore) Audit(ctx context.Context) (payment.AuditReport, error) {
-	var a auditor
-	err := s.db.read(ctx, func(conn *sqlite.Conn) error {
-		a.conn = conn
-		return a.audit()
+// Audit implements payment.Store. It believes nothing that the tables promise: it reads every row of the
+// tables themselves, past their indexes, and counts again. Time and temporary space grow with the file;
+// memory grows with the accounts alone. While it runs, the log grows and is not cut.
+func (s *PaymentStore) Audit(ctx context.Context) (report payment.AuditReport, err error) {
+	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
+		report, err = audit(conn)
+		return err
 	})
 	if err != nil {
-		return payment.AuditReport{}, fmt.Errorf("store: audit: %w", err)
+		return payment.AuditReport{}, away(fmt.Errorf("store: audit: %w", err))
 	}
-	if a.more > 0 {
-		a.report.Faults = append(a.report.Faults, fmt.Sprintf("There are %d more faults.", a.more))
-	}
-	return a.report, nil
+	return report, nil
 }
 
-func (a *auditor) audit() error {
+func audit(conn *sqlite.Conn) (payment.AuditReport, error) {
+	b, gone := openBook(conn)
+	if gone != nil && !errors.Is(gone, errCountsGone) {
+		return payment.AuditReport{}, gone
+	}
+	departures, err := underWay(conn)
+	if err != nil {
+		return payment.AuditReport{}, err
+	}
+	a := &auditor{payment.NewAuditor([][]payment.Departure{departures}), b, make(map[int64]numbering)}
+	if gone != nil {
+		a.Fault("The counts of the books are gone.")
+	}
+	return a.audit()
+}
+
+func (a *auditor) audit() (payment.AuditReport, error) {
 	for _, examine := range []func() error{
-		a.countRows, a.examineFile, a.examineSchema,
-		a.examineAccounts, a.examineLegs, a.examineTransfers,
-		a.examineTrades, a.examineContents, a.examineCodes, a.examineTopUps,
+		a.examineFile, a.examineSchema, a.examineLast, a.examineAbout, a.examineCounts, a.examinePosted,
+		func() error { return a.Bucket(a.shelves()) },
 	} {
 		if err := examine(); err != nil {
-			return err
+			return payment.AuditReport{}, err
 		}
 	}
-	return nil
-}
-
-func (a *auditor) fault(format string, args ...any) {
-	if len(a.report.Faults) == faultsMax {
-		a.more++
-		return
-	}
-	a.report.Faults = append(a.report.Faults, fmt.Sprintf(format, args...))
-}
-
-// faultRows runs a query that finds only what is wrong, and words each row.
-func (a *auditor) faultRows(query string, word func(*sqlite.Stmt) string) error {
-	return a.rows(query, func(stmt *sqlite.Stmt) error {
-		a.fault("%s", word(stmt))
-		return nil
-	})
+	return a.Report(), nil
 }
 
 func (a *auditor) rows(query string, row func(*sqlite.Stmt) error) error {
-	return each(a.conn, query, []struct{}{{}}, func(*sqlite.Stmt, struct{}) {},
-		func(stmt *sqlite.Stmt, _ struct{}) error { return row(stmt) })
+	return rows(a.book.conn, query, row)
 }
 
-func (a *auditor) countRows() error {
-	return a.rows(`SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM transfer), (SELECT count(*) FROM posting),
-		(SELECT count(*) FROM trade), (SELECT count(*) FROM used_code)`, func(stmt *sqlite.Stmt) error {
-		a.report.Accounts, a.report.Transfers, a.report.Postings = stmt.ColumnInt(0), stmt.ColumnInt(1), stmt.ColumnInt(2)
-		a.report.Trades, a.report.Codes = stmt.ColumnInt(3), stmt.ColumnInt(4)
-		return nil
-	})
+// rows runs a query, and row for each row. It is not kept prepared.
+func rows(conn *sqlite.Conn, query string, row func(*sqlite.Stmt) error) error {
+	stmt, _, err := conn.PrepareTransient(query)
+	if err != nil {
+		return err
+	}
+	defer stmt.Finalize()
+	return rowsOf(stmt, struct{}{}, func(stmt *sqlite.Stmt, _ struct{}) error { return row(stmt) })
 }
 
 // examineFile asks SQLite whether the pages, indexes and constraints hold together.
 func (a *auditor) examineFile() error {
 	err := a.rows("PRAGMA integrity_check", func(stmt *sqlite.Stmt) error {
 		if found := stmt.ColumnText(0); found != "ok" {
-			a.fault("The file is damaged: %s.", found)
+			a.Fault("The file is damaged: %s.", found)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return a.faultRows("PRAGMA foreign_key_check", func(stmt *sqlite.Stmt) string {
-		return fmt.Sprintf("A row of %s (rowid %d) names a row of %s that does not exist.",
-			stmt.ColumnText(0), stmt.ColumnInt64(1), stmt.ColumnText(2))
+	return a.rows("PRAGMA foreign_key_check", func(stmt *sqlite.Stmt) error {
+		a.Fault("A row of %s (rowid %d) names a row of %s that does not exist.", stmt.ColumnText(0), stmt.ColumnInt64(1), stmt.ColumnText(2))
+		return nil
 	})
 }
 
-// examineSchema compares the tables and triggers with those of a new file: whoever wants to change
-// what is append-only has to remove a trigger first.
-func (a *auditor) examineSchema() error {
-	wanted, err := newSchema()
+// examineLast: the newest transfer of an account is its last posting.
+func (a *auditor) examineLast() error {
+	return a.rows(`SELECT a.id FROM account AS a NOT INDEXED LEFT JOIN transfer AS t ON t.no = a.last WHERE CASE WHEN a.last IS NULL THEN a.postings <> 0
+		ELSE CASE a.no WHEN t.debit THEN t.debit_posting WHEN t.credit THEN t.credit_posting END IS NOT a.postings END`, func(stmt *sqlite.Stmt) error {
+		a.Fault("Account %q: what it calls its newest transfer is not its last posting.", stmt.ColumnText(0))
+		return nil
+	})
+}
+
+// examineAbout: what a document is about was settled.
+func (a *auditor) examineAbout() error {
+	return a.rows("SELECT key FROM document AS d NOT INDEXED LEFT JOIN trade ON trade.id = d.about WHERE d.about IS NOT NULL AND trade.id IS NULL", func(stmt *sqlite.Stmt) error {
+		a.Fault("Document %q: it is about a trade that does not exist.", stmt.ColumnText(0))
+		return nil
+	})
+}
+
+// examineCounts: notices are there until they are taken, and none but those that were given a number.
+func (a *auditor) examineCounts() error {
+	return a.rows(`SELECT next_posted - 1 - taken_posted, count(seq), count(iif(seq BETWEEN taken_posted + 1 AND next_posted - 1, 1, NULL))
+		FROM book LEFT JOIN posted NOT INDEXED GROUP BY one`, func(stmt *sqlite.Stmt) error {
+		if waiting, there := stmt.ColumnInt64(0), stmt.ColumnInt64(1); waiting != there || there != stmt.ColumnInt64(2) {
+			a.Fault("%d notices are there, and %d were not taken.", there, waiting)
+		}
+		return nil
+	})
+}
+
+// examinePosted: a notice can be read, and the trades that it tells of were settled.
+func (a *auditor) examinePosted() error {
+	err := a.rows("SELECT seq FROM posted NOT INDEXED WHERE (trades IS NULL) = (notices IS NULL) OR NOT json_valid(ifnull(trades, notices))", func(stmt *sqlite.Stmt) error {
+		a.Fault("Notice %d: it cannot be read.", stmt.ColumnInt64(0))
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	found, err := schemaOf(a.conn)
-	if err != nil {
-		return err
-	}
-	for _, object := range wanted {
-		switch sql, exists := found.find(object.name); {
-		case !exists:
-			a.fault("The %s %s is missing.", object.kind, object.name)
-		case sql != object.sql:
-			a.fault("The %s %s is not as it was made.", object.kind, object.name)
-		}
-	}
-	for _, object := range found {
-		if _, known := wanted.find(object.name); !known && object.kind == "trigger" {
-			a.fault("The trigger %s is not ours.", object.name)
-		}
-	}
-	return nil
-}
-
-// schemaObject is a table, index or trigger.
-type schemaObject struct{ kind, name, sql string }
-
-type schemaObjects []schemaObject
-
-func (o schemaObjects) find(name string) (sql string, exists bool) {
-	for _, object := range o {
-		if object.name == name {
-			return object.sql, true
-		}
-	}
-	return "", false
-}
-
-func newSchema() (objects schemaObjects, err error) {
-	conn, err := sqlite.OpenConn(":memory:", sqlite.OpenReadWrite|sqlite.OpenMemory)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	if err := migrate(conn); err != nil {
-		return nil, err
-	}
-	return schemaOf(conn)
-}
-
-func schemaOf(conn *sqlite.Conn) (objects schemaObjects, err error) {
-	a := auditor{conn: conn}
-	err = a.rows("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name",
-		func(stmt *sqlite.Stmt) error {
-			objects = append(objects, schemaObject{kind: stmt.ColumnText(0), name: stmt.ColumnText(1), sql: stmt.ColumnText(2)})
-			return nil
-		})
-	return objects, err
+	return a.rows(`SELECT seq, told.value FROM posted NOT INDEXED, json_each(iif(json_valid(trades), trades, '[]')) AS told
+		LEFT JOIN trade ON trade.id = told.value WHERE trade.id IS NULL`, func(stmt *sqlite.Stmt) error {
+		a.Fault("Notice %d: it tells of trade %d, which does not exist.", stmt.ColumnInt64(0), stmt.ColumnInt64(1))
+		return nil
+	})
 }

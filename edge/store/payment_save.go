@@ -1,181 +1,241 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
-	"github.com/shuama/shuama/edge/store/packing"
 	"github.com/shuama/shuama/ledger"
 	"github.com/shuama/shuama/role/payment"
 )
 
-// save writes what was decided. The order is that of the references between tables.
-func save(conn *sqlite.Conn, rows accountRows, changes payment.Changes) error {
-	if err := openAccounts(conn, rows, changes.Opened); err != nil {
+// save writes what was decided on state.
+func (b *book) save(state payment.State, changes payment.Changes) error {
+	if err := changes.Check(state.Free); err != nil {
 		return err
 	}
-	if err := insertTransfers(conn, rows, changes.Entries); err != nil {
-		return err
+	for _, write := range []func() error{
+		func() error { return b.openAccounts(changes.Opened) },
+		func() error { return b.changeTerms(changes.Terms) },
+		func() error { return b.insertDocuments(changes.Documents) },
+		func() error { return b.insertTransfers(changes.Transfers) },
+		func() error { return putRiders(b.conn, changes.Riders) },
+		func() error { return insertDepartures(b.conn, changes.Departed) },
+		func() error { return deleteDepartures(b.conn, changes.Arrived) },
+		func() error { return b.postNotices(changes.Notices) },
+		func() error { return b.deleteNotices(changes.Taken) },
+	} {
+		if err := write(); err != nil {
+			return err
+		}
 	}
-	if err := insertTrades(conn, changes.Trades); err != nil {
-		return err
-	}
-	return insertTopUps(conn, rows, changes.TopUps)
+	b.closeDay(changes.Close)
+	return b.keepCounts()
 }
 
-func openAccounts(conn *sqlite.Conn, rows accountRows, opened []ledger.Account) error {
-	if len(opened) == 0 {
+// insert runs one prepared insertion for each item.
+func insert[T any](conn *sqlite.Conn, query string, items []T, bind func(*sqlite.Stmt, T)) error {
+	return each(conn, query, items, bind, func(*sqlite.Stmt, T) error { return nil })
+}
+
+func (b *book) insertDocuments(documents []payment.Document) error {
+	b.count(len(documents))
+	return insert(b.conn, "INSERT OR ROLLBACK INTO document (id, key, about, amount, at, body) VALUES (?, ?, nullif(?, 0), ?, ?, ?)", documents,
+		func(stmt *sqlite.Stmt, document payment.Document) {
+			stmt.BindInt64(1, int64(document.ID))
+			stmt.BindText(2, string(document.Key))
+			stmt.BindInt64(3, int64(document.About))
+			stmt.BindInt64(4, int64(document.AmountFen))
+			stmt.BindInt64(5, document.At.UnixMicro())
+			stmt.BindBytes(6, notNil(document.Body))
+		})
+}
+
+// insertTransfers files the transfers; a trigger moves their accounts.
+func (b *book) insertTransfers(transfers []ledger.Transfer) error {
+	if len(transfers) == 0 {
 		return nil
 	}
-	insert, err := conn.Prepare("INSERT OR ROLLBACK INTO account (id, balance, floor, unbounded, postings) VALUES (?, ?, ?, ?, ?)")
+	stmt, err := b.conn.Prepare(`INSERT OR ROLLBACK INTO transfer (no, debit, debit_posting, credit, credit_posting, amount, code, day, at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
-	for _, account := range opened {
-		insert.BindText(1, string(account.ID))
-		insert.BindInt64(2, int64(account.Balance))
-		insert.BindInt64(3, int64(account.Floor))
-		insert.BindBool(4, account.Unbounded)
-		insert.BindInt64(5, account.Postings)
-		if err := run(insert); err != nil {
-			return fmt.Errorf("open account %q: %w", account.ID, err)
+	for i := range transfers {
+		if err := b.insertTransfer(stmt, &transfers[i]); err != nil {
+			return fmt.Errorf("transfer %d of document %d: %w", transfers[i].ID.Leg, transfers[i].ID.Document, err)
 		}
-		rows[account.ID] = conn.LastInsertRowID()
 	}
 	return nil
 }
 
-// insertTransfers files the transfers; a trigger files their postings.
-func insertTransfers(conn *sqlite.Conn, rows accountRows, entries []ledger.Entry) error {
-	if len(entries) == 0 {
+func (b *book) insertTransfer(stmt *sqlite.Stmt, t *ledger.Transfer) error {
+	debit, err1 := b.row(t.Debit)
+	credit, err2 := b.row(t.Credit)
+	if err1 != nil || err2 != nil {
+		return firstOf(err1, err2)
+	}
+	if t.Day < b.openDay {
+		return fmt.Errorf("%w: day %s is closed", payment.ErrChanges, t.Day)
+	}
+	debit.postings++
+	credit.postings++
+	for i, value := range [...]int64{transferNo(t.ID), debit.no, debit.postings, credit.no, credit.postings,
+		int64(t.AmountFen), int64(t.Code), int64(t.Day), t.At.UnixMicro()} {
+		stmt.BindInt64(i+1, value)
+	}
+	return run(stmt)
+}
+
+// legsRoom is how many numbers of transfers belong to each document.
+const legsRoom = 256
+
+func transferNo(id ledger.TransferID) int64 { return int64(id.Document)*legsRoom + int64(id.Leg) }
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func putRiders(conn *sqlite.Conn, riders []payment.Rider) error {
+	return insert(conn, `INSERT INTO rider (user_id, owes_since, doubles, blocked, password, failures, failed_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET owes_since = excluded.owes_since, doubles = excluded.doubles, blocked = excluded.blocked,
+		password = excluded.password, failures = excluded.failures, failed_at = excluded.failed_at`, riders,
+		func(stmt *sqlite.Stmt, rider payment.Rider) {
+			stmt.BindText(1, string(rider.User))
+			bindInstantOrNone(stmt, 2, rider.OwesSince)
+			stmt.BindInt64(3, int64(rider.Doubles))
+			stmt.BindText(4, rider.Blocked)
+			if rider.Password == nil {
+				stmt.BindNull(5)
+			} else {
+				stmt.BindBytes(5, rider.Password)
+			}
+			stmt.BindInt64(6, int64(rider.Failures))
+			bindInstantOrNone(stmt, 7, rider.FailedAt)
+		})
+}
+
+func bindInstantOrNone(stmt *sqlite.Stmt, param int, at time.Time) {
+	if at.IsZero() {
+		stmt.BindNull(param)
+		return
+	}
+	stmt.BindInt64(param, at.UnixMicro())
+}
+
+func insertDepartures(conn *sqlite.Conn, departed []payment.Departure) error {
+	return insert(conn, "INSERT INTO under_way (id, to_bucket, account, amount, code, document) VALUES (?, ?, ?, ?, ?, ?)", departed,
+		func(stmt *sqlite.Stmt, d payment.Departure) {
+			stmt.BindInt64(1, int64(d.ID))
+			stmt.BindInt64(2, int64(d.To))
+			stmt.BindText(3, string(d.Account))
+			stmt.BindInt64(4, int64(d.AmountFen))
+			stmt.BindInt64(5, int64(d.Code))
+			stmt.BindText(6, string(d.Document))
+		})
+}
+
+func deleteDepartures(conn *sqlite.Conn, arrived []ledger.DocumentID) error {
+	return insert(conn, "DELETE FROM under_way WHERE id = ?", arrived, bindID)
+}
+
+func (b *book) postNotices(notices []payment.Notice) error {
+	if len(notices) == 0 {
 		return nil
 	}
-	insert, err := conn.Prepare(`INSERT OR ROLLBACK INTO transfer (id, debit, credit, amount, code, at, reference,
-		debit_number, debit_balance, credit_number, credit_balance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	text, err := json.Marshal(notices)
 	if err != nil {
 		return err
 	}
-	for i := range entries {
-		if err := insertTransfer(insert, rows, &entries[i]); err != nil {
-			return fmt.Errorf("transfer %q: %w", entries[i].Transfer.ID, err)
-		}
-	}
-	return nil
+	return b.post("INSERT INTO posted (notices, seq) VALUES (?, ?)", string(text))
 }
 
-func insertTransfer(insert *sqlite.Stmt, rows accountRows, entry *ledger.Entry) error {
-	debit, known := rows[entry.Transfer.Debit]
-	credit, alsoKnown := rows[entry.Transfer.Credit]
-	if !known || !alsoKnown {
-		return fmt.Errorf("%w: it moves an account that was neither read nor opened", ErrInconsistent)
-	}
-	if !legsAgree(entry) {
-		return fmt.Errorf("%w: a posting is not a leg of its transfer", ErrInconsistent)
-	}
-	insert.BindText(1, string(entry.Transfer.ID))
-	insert.BindInt64(2, debit)
-	insert.BindInt64(3, credit)
-	insert.BindInt64(4, int64(entry.Transfer.AmountFen))
-	insert.BindInt64(5, int64(entry.Transfer.Code))
-	insert.BindInt64(6, entry.Transfer.At.UnixMicro())
-	insert.BindText(7, entry.Transfer.Reference)
-	insert.BindInt64(8, entry.Debit.Number)
-	insert.BindInt64(9, int64(entry.Debit.Balance))
-	insert.BindInt64(10, entry.Credit.Number)
-	insert.BindInt64(11, int64(entry.Credit.Balance))
-	return run(insert)
-}
-
-// legsAgree holds what the file keeps only once, in the transfer, against what the postings say.
-func legsAgree(entry *ledger.Entry) bool {
-	t := &entry.Transfer
-	return entry.Debit.Transfer == t.ID && entry.Debit.Account == t.Debit && entry.Debit.AmountFen == -t.AmountFen &&
-		entry.Credit.Transfer == t.ID && entry.Credit.Account == t.Credit && entry.Credit.AmountFen == t.AmountFen
-}
-
-func insertTrades(conn *sqlite.Conn, trades []payment.SettledTrade) error {
+// postTrades notes that these were settled together.
+func (b *book) postTrades(trades []payment.SettledOrder) error {
 	if len(trades) == 0 {
 		return nil
 	}
-	trade, err := conn.Prepare(`INSERT OR ROLLBACK INTO trade (app, out_trade_no, trade_no, digest, user_id, order_time, subject, amount,
-		biz_context, card_type, seller_login, records, settled_at, payer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	code, err := conn.Prepare("INSERT OR ROLLBACK INTO used_code (code, trade, place) VALUES (?, ?, ?)")
-	if err != nil {
-		return err
-	}
+	text := []byte{'['}
 	for i := range trades {
-		if err := insertTrade(conn, trade, code, &trades[i]); err != nil {
-			return fmt.Errorf("trade %q of app %q: %w", trades[i].Key.OutTradeNo, trades[i].Key.App, err)
-		}
+		text = append(strconv.AppendInt(text, int64(trades[i].ID), 10), ',')
 	}
-	return nil
+	text[len(text)-1] = ']'
+	return b.post("INSERT INTO posted (trades, seq) VALUES (?, ?)", string(text))
 }
 
-func insertTrade(conn *sqlite.Conn, insert, code *sqlite.Stmt, trade *payment.SettledTrade) error {
-	if trade.Content.OutTradeNo != trade.Key.OutTradeNo {
-		return fmt.Errorf("%w: its content has another number", ErrInconsistent)
-	}
-	if len(trade.Codes) == 0 {
-		return fmt.Errorf("%w: no code has paid for it", ErrInconsistent)
-	}
-	bindTrade(insert, trade)
-	if err := run(insert); err != nil {
-		return err
-	}
-	no := conn.LastInsertRowID()
-	for place := range trade.Codes {
-		code.BindBytes(1, trade.Codes[place][:])
-		code.BindInt64(2, no)
-		code.BindInt64(3, int64(place))
-		if err := run(code); err != nil {
-			return fmt.Errorf("code %d: %w", place, err)
-		}
-	}
-	return nil
+func (b *book) post(query, text string) error {
+	seq := b.nextPosted
+	b.nextPosted, b.moved = seq+1, true
+	return insert(b.conn, query, []string{text}, func(stmt *sqlite.Stmt, text string) {
+		stmt.BindText(1, text)
+		stmt.BindInt64(2, seq)
+	})
 }
 
-func bindTrade(insert *sqlite.Stmt, trade *payment.SettledTrade) {
-	content := &trade.Content
-	insert.BindText(1, string(trade.Key.App))
-	insert.BindText(2, string(trade.Key.OutTradeNo))
-	insert.BindText(3, string(trade.TradeNo))
-	insert.BindBytes(4, trade.Digest[:])
-	insert.BindText(5, string(content.UserID))
-	insert.BindInt64(6, content.OrderTime.UnixMicro())
-	insert.BindText(7, content.Subject)
-	insert.BindInt64(8, int64(content.AmountFen))
-	insert.BindText(9, content.BizContext)
-	insert.BindText(10, content.CardType)
-	insert.BindText(11, content.SellerLogin)
-	insert.BindBytes(12, packing.JoinRecords(content.Records))
-	insert.BindInt64(13, trade.SettledAt.UnixMicro())
-	insert.BindText(14, string(trade.Payer))
-}
-
-func insertTopUps(conn *sqlite.Conn, rows accountRows, topUps []payment.TopUp) error {
-	if len(topUps) == 0 {
+func (b *book) deleteNotices(taken int64) error {
+	if taken = min(taken, b.nextPosted-1); taken <= b.takenPosted {
 		return nil
 	}
-	insert, err := conn.Prepare("INSERT OR ROLLBACK INTO top_up (id, account, amount, at) VALUES (?, ?, ?, ?)")
-	if err != nil {
-		return err
+	b.takenPosted, b.moved = taken, true
+	return insert(b.conn, "DELETE FROM posted WHERE seq <= ?", []int64{taken}, func(stmt *sqlite.Stmt, taken int64) { stmt.BindInt64(1, taken) })
+}
+
+// closeDay closes a day and all before it. A closed day is never opened again.
+func (b *book) closeDay(day ledger.Day) {
+	if day != 0 && day >= b.openDay {
+		b.openDay, b.moved = day.Next(), true
 	}
-	for _, topUp := range topUps {
-		account, known := rows[topUp.Account]
-		if !known {
-			return fmt.Errorf("top-up %q: %w: its account was neither read nor opened", topUp.ID, ErrInconsistent)
-		}
-		insert.BindText(1, string(topUp.ID))
-		insert.BindInt64(2, account)
-		insert.BindInt64(3, int64(topUp.AmountFen))
-		insert.BindInt64(4, topUp.At.UnixMicro())
-		if err := run(insert); err != nil {
-			return fmt.Errorf("top-up %q: %w", topUp.ID, err)
-		}
+}
+
+// count gives out document numbers.
+func (b *book) count(documents int) {
+	if documents > 0 {
+		b.nextDocument, b.moved = b.nextDocument+ledger.DocumentID(documents), true
 	}
-	return nil
+}
+
+func (b *book) keepCounts() error {
+	if !b.moved {
+		return nil
+	}
+	return insert(b.conn, "UPDATE book SET next_document = ?, next_posted = ?, taken_posted = ?, open_day = ?", once, func(stmt *sqlite.Stmt, _ struct{}) {
+		stmt.BindInt64(1, int64(b.nextDocument))
+		stmt.BindInt64(2, b.nextPosted)
+		stmt.BindInt64(3, b.takenPosted)
+		stmt.BindInt64(4, int64(b.openDay))
+	})
+}
+
+// claim takes a number for the next document, unless somebody has it, and tells who has.
+func (b *book) claim(claim payment.Claim) (payment.Claim, error) {
+	claim.ID = b.nextDocument
+	taken, err := b.take(claim)
+	if err != nil || taken {
+		return claim, err
+	}
+	found := make(map[payment.Number]payment.Claim, 1)
+	err = claimed(b.conn, []payment.Number{claim.Number}, found)
+	return found[claim.Number], err
+}
+
+// take tells whether nobody had the number.
+func (b *book) take(claim payment.Claim) (taken bool, err error) {
+	err = insert(b.conn, "INSERT INTO claim (no, scope, digest, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", []payment.Claim{claim},
+		func(stmt *sqlite.Stmt, claim payment.Claim) {
+			stmt.BindText(1, claim.Number.No)
+			stmt.BindText(2, claim.Number.Scope)
+			stmt.BindBytes(3, claim.Digest[:])
+			stmt.BindInt64(4, int64(claim.ID))
+		})
+	if err != nil || b.conn.Changes() == 0 {
+		return false, err
+	}
+	b.count(1)
+	return true, nil
 }

@@ -169,15 +169,12 @@ func configure(conn *sqlite.Conn) error {
 		"foreign_keys = ON", "recursive_triggers = ON",
 		"trusted_schema = OFF", "cell_size_check = ON",
 		"cache_size = -65536",            // KiB
-		"wal_autocheckpoint = 8192",      // pages: 32 MiB
+		"wal_autocheckpoint = 32768",     // pages: 128 MiB
 		"journal_size_limit = 134217728", // bytes
 	} {
 		if err := execute(conn, "PRAGMA "+pragma); err != nil {
 			return fmt.Errorf("store: %s: %w", pragma, err)
 		}
-	}
-	if err := conn.SetDefensive(true); err != nil {
-		return fmt.Errorf("store: defensive mode: %w", err)
 	}
 	return nil
 }

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/shuama/shuama/ledger"
 )
 
 const (
@@ -20,7 +23,8 @@ const (
 	txIdle       = 'I'
 )
 
-var errExclusive = errors.New("postgres: this decision moves an account that was only shared")
+// errGivenUp says that the server was there, and would not let us.
+var errGivenUp = errors.New("postgres: given up")
 
 // lostError is of a connection that was lost or could not be made, with no commit under way.
 type lostError struct{ err error }
@@ -36,10 +40,10 @@ func (e *decideError) Error() string { return e.err.Error() }
 
 // attempt counts how often one update or view was tried, and why again.
 type attempt struct {
-	count     int
-	delay     time.Duration
-	exclusive bool   // see lockAccounts
-	violated  string // what the last attempt found to exist already
+	count    int
+	delay    time.Duration
+	violated string // what the last attempt found to exist already
+	day      int    // of transfers, that the last attempt has missed
 }
 
 // try runs once until it succeeds, or fails in a way that another attempt does not mend. What fails in
@@ -56,9 +60,12 @@ func (db *DB) try(ctx context.Context, once func(*attempt) error) error {
 			return explain(ctx, err)
 		}
 		if a.count++; a.count == attemptsMax {
-			return fmt.Errorf("postgres: given up after %d attempts: %w", a.count, err)
+			return fmt.Errorf("%w after %d attempts: %w", errGivenUp, a.count, err)
 		}
 		db.forgetLost(err)
+		if err := db.addDay(ctx, &a); err != nil {
+			return explain(ctx, err)
+		}
 		if err := a.wait(ctx); err != nil {
 			return err
 		}
@@ -68,32 +75,64 @@ func (db *DB) try(ctx context.Context, once func(*attempt) error) error {
 // again tells whether nothing was written and another attempt may do better.
 func (a *attempt) again(err error) bool {
 	var lost *lostError
-	switch {
-	case errors.Is(err, errExclusive):
-		a.exclusive = true
-		return true
-	case errors.As(err, &lost):
+	if errors.As(err, &lost) {
 		a.delay = min(max(2*a.delay, delayMin), delayMax)
 		return true
 	}
-	return a.overtaken(err)
+	return a.overtaken(err) || a.missesDay(err)
 }
 
 // overtaken: PostgreSQL has rolled back because of somebody else's update. That a key exists already is
-// a reason only once: what is there is read next time, and a decision that makes it again is wrong. The
-// accounts were locked: a posting in the place of another was decided on what was not read.
+// a reason only once: what is there is read next time, and a decision that makes it again is wrong.
 func (a *attempt) overtaken(err error) bool {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
 		return false
 	}
-	if refused.Code == codeUnique && refused.ConstraintName != "posting_pkey" {
+	if refused.Code == codeUnique {
 		found := refused.ConstraintName + refused.Detail
 		repeated := found == a.violated
 		a.violated = found
 		return !repeated
 	}
 	return refused.Code == codeSerialization || refused.Code == codeDeadlock
+}
+
+// missesDay: the first transfer of a day finds no part of the table to go to.
+func (a *attempt) missesDay(err error) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != codeCheck || refused.ConstraintName != "" {
+		return false
+	}
+	day := missingDay(refused.Detail)
+	missing := day != 0 && day != a.day
+	a.day = day
+	return missing
+}
+
+// missingDay finds the day in what PostgreSQL says of a row that no part takes.
+func missingDay(detail string) (day int) {
+	_, rest, found := strings.Cut(detail, "(day) = (")
+	if _, err := fmt.Sscanf(rest, "%d)", &day); !found || err != nil || !ledger.Day(day).Valid() {
+		return 0
+	}
+	return day
+}
+
+// addDay makes the part that the last attempt has missed.
+func (db *DB) addDay(ctx context.Context, a *attempt) error {
+	if a.day == 0 {
+		return nil
+	}
+	conn, err := db.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, "select shuama.add_day($1)", a.day); err != nil {
+		return fmt.Errorf("postgres: make room for day %d: %w", a.day, err)
+	}
+	return nil
 }
 
 func (a *attempt) wait(ctx context.Context) error {
@@ -115,6 +154,7 @@ const (
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
 	codeUnique        = "23505"
+	codeCheck         = "23514"
 	codeReadOnly      = "25006" // the server has become a standby
 	codeTooMany       = "53300"
 	codeShutdown      = "57P01"

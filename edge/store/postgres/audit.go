@@ -2,71 +2,68 @@ package postgres
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
-	"strconv"
+	"iter"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/shuama/shuama/ledger"
+	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/payment"
 )
 
-// faultsMax bounds what an audit lists; a table that was overwritten has a fault in every row.
-const faultsMax = 1000
-
 // auditor collects what is found in one snapshot.
 type auditor struct {
-	ctx    context.Context
-	conn   *pgx.Conn
-	report payment.AuditReport
-	more   int // faults that are not listed
+	ctx  context.Context
+	conn *pgx.Conn
+	*payment.Auditor
 }
 
 // Audit implements payment.Store. It believes nothing that the tables promise: it reads every row of the
 // tables themselves, past their indexes, and counts again. Time and temporary space of the server grow
-// with the books; memory here grows with the accounts alone. While it runs, the server keeps old rows.
-func (s *PaymentStore) Audit(ctx context.Context) (payment.AuditReport, error) {
-	var a auditor
-	err := s.db.read(ctx, func(conn *pgx.Conn) error {
-		a = auditor{ctx: ctx, conn: conn}
-		return a.audit()
+// with the books; memory here grows with the accounts of a bucket alone. While it runs, the server keeps
+// old rows.
+func (s *PaymentStore) Audit(ctx context.Context) (report payment.AuditReport, err error) {
+	err = s.db.read(ctx, func(conn *pgx.Conn) error {
+		a := auditor{ctx: ctx, conn: conn}
+		report, err = a.audit(s.db.layout.Buckets)
+		return err
 	})
 	if err != nil {
-		return payment.AuditReport{}, fmt.Errorf("postgres: audit: %w", err)
+		return payment.AuditReport{}, away(fmt.Errorf("postgres: audit: %w", err))
 	}
-	if a.more > 0 {
-		a.report.Faults = append(a.report.Faults, fmt.Sprintf("There are %d more faults.", a.more))
-	}
-	return a.report, nil
+	return report, nil
 }
 
-// tables is all that is ours, in the order of the references between them.
+// tables is all that is ours beside the layout.
 func tables() []string {
-	return []string{"account", "transfer", "posting", "trade", "used_code", "top_up"}
+	return []string{"account", "claim", "trade", "used_code", "document", "transfer", "rider", "under_way", "posted"}
 }
 
-func (a *auditor) audit() error {
+func (a *auditor) audit(buckets int) (payment.AuditReport, error) {
 	if err := a.execute(beginSnapshot); err != nil {
-		return err
+		return payment.AuditReport{}, err
 	}
-	if err := a.examine(); err != nil {
-		return err
+	if err := a.readAll(); err != nil {
+		return payment.AuditReport{}, err
 	}
-	return a.execute("commit")
+	if err := a.examineAll(buckets); err != nil {
+		return payment.AuditReport{}, err
+	}
+	return a.Report(), a.execute("commit")
 }
 
-func (a *auditor) examine() error {
-	for _, examine := range []func() error{
-		a.readAll, a.examineSchema, a.countRows, a.examineConstraints, a.examineReferences,
-		a.examineAccounts, a.examineLegs, a.examineTransfers,
-		a.examineTrades, a.examineContents, a.examineCodes, a.examineTopUps,
-	} {
+func (a *auditor) examineAll(buckets int) error {
+	if err := a.begin(buckets); err != nil {
+		return err
+	}
+	for _, examine := range []func() error{a.examineSchema, a.examineDays, a.examineConstraints, a.examinePosted} {
 		if err := examine(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return a.examineBuckets(buckets)
 }
 
 // readAll undoes what configure has set for reading by key. Row security could hide rows: with this
@@ -78,6 +75,27 @@ func (a *auditor) readAll() error {
 		"set local plan_cache_mode = force_custom_plan", "set local work_mem = '64MB'", "set local row_security = off", "set local statement_timeout = 0")
 }
 
+// begin begins with what is under way between buckets.
+func (a *auditor) begin(buckets int) error {
+	underWay := make([][]payment.Departure, buckets)
+	var bucket int
+	var d payment.Departure
+	var astray []payment.Departure
+	err := a.rows("SELECT bucket, "+departureColumns+" FROM shuama.under_way ORDER BY bucket, id", append([]any{&bucket}, departureFields(&d)...), func() error {
+		if bucket < 0 || bucket >= buckets {
+			astray = append(astray, d)
+			return nil
+		}
+		underWay[bucket] = append(underWay[bucket], d)
+		return nil
+	})
+	a.Auditor = payment.NewAuditor(underWay)
+	for _, d := range astray {
+		a.Fault("What left with document %d is under way from a bucket that does not exist.", d.ID)
+	}
+	return err
+}
+
 func (a *auditor) execute(statements ...string) error {
 	for _, statement := range statements {
 		if _, err := a.conn.Exec(a.ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
@@ -85,14 +103,6 @@ func (a *auditor) execute(statements ...string) error {
 		}
 	}
 	return nil
-}
-
-func (a *auditor) fault(format string, args ...any) {
-	if len(a.report.Faults) == faultsMax {
-		a.more++
-		return
-	}
-	a.report.Faults = append(a.report.Faults, fmt.Sprintf(format, args...))
 }
 
 // rows runs a query, and row after each row was read into columns. The rows are not kept prepared: the
@@ -109,159 +119,163 @@ func (a *auditor) rows(query string, columns []any, row func() error) error {
 // faultRows runs a query that finds only what is wrong, and words each row.
 func (a *auditor) faultRows(query string, columns []any, word func() string) error {
 	return a.rows(query, columns, func() error {
-		a.fault("%s", word())
+		a.Fault("%s", word())
 		return nil
 	})
 }
 
-func (a *auditor) countRows() error {
-	r := &a.report
-	return a.rows(`SELECT (SELECT count(*) FROM shuama.account), (SELECT count(*) FROM shuama.transfer), (SELECT count(*) FROM shuama.posting),
-		(SELECT count(*) FROM shuama.trade), (SELECT count(*) FROM shuama.used_code)`,
-		[]any{&r.Accounts, &r.Transfers, &r.Postings, &r.Trades, &r.Codes}, func() error { return nil })
-}
-
-//go:embed schema/objects.txt
-var wantedObjects string
-
-// schemaObject is a table, an index, a constraint, a trigger, a rule or a function, and what it is.
-type schemaObject struct{ kind, name, definition string }
-
-func (o schemaObject) line() string {
-	return o.kind + "\t" + o.name + "\t" + strconv.Quote(o.definition) + "\n"
-}
-
-// objectsQuery describes what is in the schema, in words that do not change with the version of
-// PostgreSQL. An owner who has granted himself more than append has changed the table.
-const objectsQuery = `
-	SELECT 'table' AS kind, c.relname::text AS name, concat_ws('; ', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-		(SELECT string_agg(concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull, collname, attidentity, attgenerated), ', ' ORDER BY attnum)
-			FROM pg_attribute LEFT JOIN pg_collation ON pg_collation.oid = attcollation WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-		(SELECT string_agg(DISTINCT privilege_type, ',' ORDER BY privilege_type) FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) WHERE grantee = c.relowner),
-		(SELECT count(*) FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))) AS definition
-	FROM pg_class AS c WHERE c.relnamespace = 'shuama'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> 'schema_version'
-	UNION ALL SELECT 'index', c.relname::text, concat_ws(' ', replace(pg_get_indexdef(i.indexrelid), 'shuama.', ''), i.indisvalid, i.indisunique, i.indimmediate)
-	FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-	WHERE c.relnamespace = 'shuama'::regnamespace AND i.indrelid <> 'shuama.schema_version'::regclass
-	UNION ALL SELECT 'constraint', conname::text, concat_ws(' ', conrelid::regclass, pg_get_constraintdef(oid), convalidated)
-	FROM pg_constraint WHERE connamespace = 'shuama'::regnamespace AND contype IN ('c', 'p', 'u', 'x', 'f') AND conrelid <> 'shuama.schema_version'::regclass
-	UNION ALL SELECT 'trigger', tgname::text, concat_ws(' ', pg_get_triggerdef(t.oid), tgenabled)
-	FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid WHERE c.relnamespace = 'shuama'::regnamespace AND NOT tgisinternal
-	UNION ALL SELECT 'rule', rulename::text, concat_ws(' ', ev_class::regclass, ev_type, is_instead)
-	FROM pg_rewrite JOIN pg_class AS c ON c.oid = ev_class WHERE c.relnamespace = 'shuama'::regnamespace
-	UNION ALL SELECT 'function', proname::text, concat_ws(' ', prosecdef, proconfig::text, prosrc)
-	FROM pg_proc WHERE pronamespace = 'shuama'::regnamespace
-	ORDER BY 1, 2, 3`
-
-func (a *auditor) objects() (objects []schemaObject, err error) {
-	var o schemaObject
-	err = a.rows(objectsQuery, []any{&o.kind, &o.name, &o.definition}, func() error {
-		objects = append(objects, o)
-		return nil
-	})
-	return objects, err
-}
-
-// examineSchema compares tables and triggers with what they were made as: whoever wants to change what
-// is append-only has to remove a trigger first.
-func (a *auditor) examineSchema() error {
-	found, err := a.objects()
+// examineBuckets feeds every row to the proof, from cursors that are read side by side.
+func (a *auditor) examineBuckets(buckets int) error {
+	accounts := newShelf(a, "account", "id, balance, floor, unbounded, postings", "id",
+		func(r *ledger.Account) []any { return []any{&r.ID, &r.Balance, &r.Floor, &r.Unbounded, &r.Postings} }, asIs[ledger.Account])
+	claims := newShelf(a, "claim", "scope, no, digest, id", "id", (*claimRow).columns, (*claimRow).read)
+	trades := newShelf(a, "trade AS t", tradeColumns, "id", (*tradeRow).columns, func(r *tradeRow) (payment.StoredTrade, error) { return r.read(), nil })
+	codes := newShelf(a, "used_code", "code, trade", "trade", (*codeRow).columns, (*codeRow).read)
+	documents := newShelf(a, "document AS d", documentColumns, "id", (*documentRow).columns, func(r *documentRow) (payment.Document, error) { return r.read(), nil })
+	transfers := newShelf(a, "transfer AS x", transferColumns, "document, leg", (*transferRow).columns,
+		func(r *transferRow) (ledger.Transfer, error) { return r.read(), nil })
+	free, err := a.freeNumbers(buckets)
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
-	for line := range strings.Lines(wantedObjects) {
-		kind, rest, _ := strings.Cut(line, "\t")
-		name, _, _ := strings.Cut(rest, "\t")
-		known[kind+" "+name] = true
-		a.examineObject(kind, name, line, found)
-	}
-	for _, object := range found {
-		if !known[object.kind+" "+object.name] && object.kind != "index" && object.kind != "table" && object.kind != "function" {
-			a.fault("The %s %s is not ours.", object.kind, object.name)
-		}
-	}
-	return nil
-}
-
-func (a *auditor) examineObject(kind, name, line string, found []schemaObject) {
-	exists := false
-	for _, object := range found {
-		if object.kind == kind && object.name == name {
-			exists = true
-			if object.line() == line {
-				return
-			}
-		}
-	}
-	if exists {
-		a.fault("The %s %s is not as it was made.", kind, name)
-		return
-	}
-	a.fault("The %s %s is missing.", kind, name)
-}
-
-// examineConstraints asks of every row what each constraint asks of a new one. Those that are not ours
-// were named before; theirs is text of somebody else, and not run.
-func (a *auditor) examineConstraints() error {
-	var checks, keys [][3]string
-	var kind, name, table, expression string
-	err := a.rows(`SELECT contype::text, conname::text, conrelid::regclass::text, CASE contype WHEN 'c' THEN pg_get_expr(conbin, conrelid)
-			ELSE (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY(conkey)) END
-		FROM pg_constraint WHERE connamespace = 'shuama'::regnamespace AND contype IN ('c', 'p', 'u') ORDER BY conname`,
-		[]any{&kind, &name, &table, &expression}, func() error {
-			switch {
-			case !strings.Contains(wantedObjects, "constraint\t"+name+"\t"):
-			case kind == "c":
-				checks = append(checks, [3]string{name, table, expression})
-			default:
-				keys = append(keys, [3]string{name, table, expression})
-			}
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	for _, check := range checks {
-		if err := a.examineCount(fmt.Sprintf("SELECT count(*) FROM %s WHERE NOT (%s)", check[1], check[2]),
-			"The table %[2]s is damaged: %[3]d rows break its constraint %[1]s.", check[0], check[1]); err != nil {
-			return err
-		}
-	}
-	for _, key := range keys {
-		if err := a.examineCount(fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s GROUP BY %s HAVING count(*) > 1) AS twice", key[1], key[2]),
-			"The table %[2]s is damaged: %[3]d keys of its constraint %[1]s stand there more than once.", key[0], key[1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *auditor) examineCount(query, sentence, name, table string) error {
-	var count int
-	return a.rows(query, []any{&count}, func() error {
-		if count > 0 {
-			a.fault(sentence, name, strings.TrimPrefix(table, "shuama."), count)
-		}
-		return nil
-	})
-}
-
-// examineReferences: no row names one that does not exist. Postings have sentences of their own.
-func (a *auditor) examineReferences() error {
-	for _, reference := range []struct{ table, column, row, to string }{
-		{"transfer", "debit", "id", "account"}, {"transfer", "credit", "id", "account"},
-		{"used_code", "trade", "encode(code, 'hex')", "trade"}, {"top_up", "account", "id", "account"},
-	} {
-		var row string
-		query := fmt.Sprintf("SELECT %s FROM shuama.%s AS f WHERE NOT EXISTS (SELECT FROM shuama.%s AS t WHERE t.no = f.%s)",
-			reference.row, reference.table, reference.to, reference.column)
-		err := a.faultRows(query, []any{&row}, func() string {
-			return fmt.Sprintf("A row of %s (%s) names a row of %s that does not exist.", reference.table, row, reference.to)
-		})
+	for bucket := range buckets {
+		err := a.Bucket(payment.Shelves{Bucket: bucket, Free: free[bucket], Accounts: accounts.of(bucket), Claims: claims.of(bucket),
+			Trades: trades.of(bucket), Codes: codes.of(bucket), Documents: documents.of(bucket), Transfers: transfers.of(bucket)})
 		if err != nil {
 			return err
 		}
 	}
+	for _, ended := range []func() error{accounts.end, claims.end, trades.end, codes.end, documents.end, transfers.end} {
+		if err := ended(); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (a *auditor) freeNumbers(buckets int) ([]ledger.DocumentID, error) {
+	free := make([]ledger.DocumentID, buckets)
+	var bucket int
+	var next ledger.DocumentID
+	err := a.rows("SELECT bucket, next_document FROM shuama.bucket", []any{&bucket, &next}, func() error {
+		if bucket < 0 || bucket >= buckets {
+			a.Fault("Bucket %d does not exist, and has a row.", bucket)
+			return nil
+		}
+		free[bucket] = next
+		return nil
+	})
+	return free, err
+}
+
+// shelf is all rows of a table, by bucket and number.
+type shelf[Row, Value any] struct {
+	a       *auditor
+	cursor  string
+	query   string
+	columns func(*Row) []any
+	read    func(*Row) (Value, error)
+	rows    []shelved[Value] // fetched, and not given out
+	done    bool
+}
+
+type shelved[Value any] struct {
+	bucket int
+	value  Value
+}
+
+func newShelf[Row, Value any](a *auditor, table, columns, order string, fields func(*Row) []any, read func(*Row) (Value, error)) *shelf[Row, Value] {
+	name, _, _ := strings.Cut(table, " ")
+	cursor := "all_" + name
+	return &shelf[Row, Value]{a: a, cursor: cursor, columns: fields, read: read,
+		query: fmt.Sprintf("DECLARE %s NO SCROLL CURSOR FOR SELECT bucket, %s FROM shuama.%s ORDER BY bucket, %s", cursor, columns, table, order)}
+}
+
+// fetch fills rows, unless there are some.
+func (s *shelf[Row, Value]) fetch() error {
+	if len(s.rows) > 0 || s.done {
+		return nil
+	}
+	if s.query != "" {
+		if err := s.a.execute(s.query); err != nil {
+			return err
+		}
+		s.query = ""
+	}
+	var bucket int
+	var row Row
+	err := s.a.rows(fmt.Sprintf("FETCH %d FROM %s", pageSize, s.cursor), append([]any{&bucket}, s.columns(&row)...), func() error {
+		value, err := s.read(&row)
+		s.rows = append(s.rows, shelved[Value]{bucket, value})
+		return err
+	})
+	s.done = len(s.rows) < pageSize
+	return err
+}
+
+// of gives the rows of a bucket. Buckets are asked for in order: what comes before is of none that exists.
+func (s *shelf[Row, Value]) of(bucket int) iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) {
+		for {
+			if err := s.fetch(); err != nil {
+				var none Value
+				yield(none, err)
+				return
+			}
+			if len(s.rows) == 0 || s.rows[0].bucket > bucket {
+				return
+			}
+			first := s.rows[0]
+			s.rows = s.rows[1:]
+			if first.bucket < bucket {
+				s.a.Fault("A row of %s is in bucket %d, which does not exist.", s.cursor[4:], first.bucket)
+			} else if !yield(first.value, nil) {
+				return
+			}
+		}
+	}
+}
+
+// end sees that nothing is left.
+func (s *shelf[Row, Value]) end() error {
+	if err := s.fetch(); err != nil {
+		return err
+	}
+	if len(s.rows) > 0 {
+		s.a.Fault("Rows of %s are in bucket %d, which does not exist.", s.cursor[4:], s.rows[0].bucket)
+	}
+	return nil
+}
+
+// claimRow is a claim as it comes.
+type claimRow struct {
+	claim  payment.Claim
+	digest []byte
+}
+
+func (r *claimRow) columns() []any {
+	return []any{&r.claim.Number.Scope, &r.claim.Number.No, &r.digest, &r.claim.ID}
+}
+
+func (r *claimRow) read() (payment.Claim, error) {
+	claim := r.claim
+	claim.Digest = payment.ContentDigest{}
+	copy(claim.Digest[:], r.digest)
+	return claim, nil
+}
+
+// codeRow is a used code as it comes.
+type codeRow struct {
+	code  []byte
+	trade ledger.DocumentID
+}
+
+func (r *codeRow) columns() []any { return []any{&r.code, &r.trade} }
+
+func (r *codeRow) read() (payment.UsedCode, error) {
+	used := payment.UsedCode{Trade: r.trade}
+	var code ridecode.ID
+	copy(code[:], r.code)
+	used.Code = code
+	return used, nil
 }

@@ -33,7 +33,7 @@ func TestOpenRefuses(t *testing.T) {
 			conn := c.connect(t, database)
 			script(t, conn, test.script)
 			before := describe(t, conn)
-			_, err := Open(t.Context(), c.url(database))
+			_, err := Open(t.Context(), c.URL(database))
 			if !errors.Is(err, test.want) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
@@ -62,14 +62,14 @@ func TestOpenKeepsSecrets(t *testing.T) {
 	for _, url := range []string{
 		"postgres://shuama:" + secret + "@127.0.0.1/x", "postgres://shuama:" + secret + "@127.0.0.1:port/x", secret,
 		"host=127.0.0.1 password=" + secret + " sslmode=never", "postgres://shuama:geheim@127.0.0.1:1/x?connect_timeout=2",
-		c.urlOf("postgres", "geheim", "postgres"), c.urlOf("nobody", "geheim", "postgres"), c.urlOf("postgres", c.password, "none"),
+		c.URLOf("postgres", "geheim", "postgres"), c.URLOf("nobody", "geheim", "postgres"), c.URLOf("postgres", c.Password, "none"),
 	} {
 		db, err := Open(t.Context(), url)
 		if err == nil {
 			closeAll(t, db)
 			t.Fatal("it was opened")
 		}
-		for _, text := range []string{"geheim", c.password} {
+		for _, text := range []string{"geheim", c.Password} {
 			if strings.Contains(err.Error(), text) {
 				t.Errorf("the password is in %q", err)
 			}
@@ -83,13 +83,12 @@ func TestOpenKeepsSecrets(t *testing.T) {
 // A server that does not synchronise is refused; a careless default of a role is put right.
 func TestOpenWantsDurability(t *testing.T) {
 	c := newCluster(t, "fsync=off")
-	t.Cleanup(c.remove)
-	if _, err := Open(t.Context(), c.url("postgres")); !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "fsync = off") {
+	if _, err := Open(t.Context(), c.URL("postgres")); !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "fsync = off") {
 		t.Errorf("without fsync: %v", err)
 	}
 	c = commonCluster(t)
 	script(t, c.connect(t, "postgres"), "CREATE ROLE careless SUPERUSER LOGIN PASSWORD 'x'; ALTER ROLE careless SET synchronous_commit = off")
-	db := openURL(t, c.urlOf("careless", "x", c.emptyBooks(t)))
+	db := openURL(t, c.URLOf("careless", "x", c.emptyBooks(t)))
 	err := db.read(t.Context(), func(conn *pgx.Conn) error {
 		var commit, seqscan, bitmapscan string
 		err := conn.QueryRow(t.Context(), "SELECT current_setting('synchronous_commit'), current_setting('enable_seqscan'), current_setting('enable_bitmapscan')").
@@ -107,11 +106,11 @@ func TestOpenWantsDurability(t *testing.T) {
 // Several programs that start at once on an empty database make its tables once.
 func TestOpenTogether(t *testing.T) {
 	c := commonCluster(t)
-	c.newDatabase(t, "together", "template0")
+	c.must(t, c.Create("together", "template0"))
 	var wait sync.WaitGroup
 	for range 6 {
 		wait.Go(func() {
-			db, err := Open(t.Context(), c.url("together"))
+			db, err := Open(t.Context(), c.URL("together"))
 			if err != nil {
 				t.Error(err)
 				return
@@ -120,12 +119,12 @@ func TestOpenTogether(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	auditClean(t, openURL(t, c.url("together")).Payment())
+	auditClean(t, openURL(t, c.URL("together")).Payment())
 }
 
 func TestClosed(t *testing.T) {
 	c := commonCluster(t)
-	db := openURL(t, c.url(c.emptyBooks(t)))
+	db := openURL(t, c.URL(c.emptyBooks(t)))
 	closeAll(t, db, db)
 	books := db.Payment()
 	if err := storetest.Furnish(t.Context(), books); !errors.Is(err, ErrClosed) {
@@ -142,7 +141,7 @@ func TestClosed(t *testing.T) {
 // Two programs on one set of books, which meet in every account: nothing is lost, and nothing doubled.
 func TestTwoServers(t *testing.T) {
 	c := commonCluster(t)
-	url := c.url(c.emptyBooks(t))
+	url := c.URL(c.emptyBooks(t))
 	var wait sync.WaitGroup
 	for worker := range 2 {
 		db := openURL(t, url)
@@ -167,7 +166,7 @@ func sellAll(ctx context.Context, books payment.Store, worker int) error {
 		return err
 	}
 	for n := range 50 {
-		if err := storetest.Sell(ctx, books, 3*n, 3*n+1+worker); err != nil {
+		if _, err := storetest.Sell(ctx, books, 3*n, 3*n+1+worker); err != nil {
 			return err
 		}
 	}
@@ -178,7 +177,7 @@ func sellAll(ctx context.Context, books payment.Store, worker int) error {
 func TestHeldByAnother(t *testing.T) {
 	c := commonCluster(t)
 	name := c.emptyBooks(t)
-	books := openURL(t, c.url(name)).Payment()
+	books := openURL(t, c.URL(name)).Payment()
 	if err := storetest.Furnish(t.Context(), books); err != nil {
 		t.Fatal(err)
 	}
@@ -187,14 +186,14 @@ func TestHeldByAnother(t *testing.T) {
 	script(t, other, "SELECT FROM shuama.account WHERE id = 'merchant:metro' FOR UPDATE")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := storetest.Sell(ctx, books, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := storetest.Sell(ctx, books, 1); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("sell: %v", err)
 	}
 	if sold, err := storetest.Sold(t.Context(), books, 3); err != nil || len(sold) != 0 {
 		t.Errorf("sold %v, %v", sold, err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- storetest.Sell(t.Context(), books, 2) }()
+	go func() { _, err := storetest.Sell(t.Context(), books, 2); done <- err }()
 	time.Sleep(50 * time.Millisecond)
 	script(t, other, "ROLLBACK")
 	if err := <-done; err != nil {

@@ -1,33 +1,51 @@
 package postgres
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/payment/storetest"
 )
 
-func TestPaymentStore(t *testing.T) { storetest.Run(t, suite{}.open) }
+func TestPaymentStore(t *testing.T) {
+	for name, layout := range map[string]Layout{"default": DefaultLayout(), "claims apart": {Buckets: 3, ClaimsApart: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := suite{books: map[*testing.T]*suiteBooks{}, layout: layout}
+			storetest.Run(t, s.open)
+		})
+	}
+}
 
 // suite is the database of each test. To reopen is to disconnect and connect again.
-type suite map[*testing.T]*suiteBooks
+type suite struct {
+	books    map[*testing.T]*suiteBooks
+	layout   Layout
+	template string
+}
 
 type suiteBooks struct {
 	name string
 	db   *DB
 }
 
-func (s suite) open(t *testing.T) (payment.Store, func() payment.Store) {
+func (s *suite) open(t *testing.T) (payment.Store, func() payment.Store) {
 	t.Helper()
 	c := commonCluster(t)
-	books, again := s[t]
+	if s.template == "" {
+		s.template = fmt.Sprintf("books_%d_%v", s.layout.Buckets, s.layout.ClaimsApart)
+		c.must(t, c.Create(s.template, "template0"))
+		closeAll(t, openAs(t, c.URL(s.template), s.layout))
+	}
+	books, again := s.books[t]
 	if again {
 		books.empty(t, c)
 	} else {
-		books = &suiteBooks{name: c.emptyBooks(t)}
-		s[t] = books
-		t.Cleanup(func() { c.dropDatabase(t, books.name) })
+		books = &suiteBooks{name: c.copyBooks(t, s.template)}
+		s.books[t] = books
+		t.Cleanup(func() { c.must(t, c.Drop(books.name)) })
 	}
 	return books.reopen(t, c), func() payment.Store { return books.reopen(t, c) }
 }
@@ -37,7 +55,7 @@ func (b *suiteBooks) reopen(t *testing.T, c *cluster) payment.Store {
 	if b.db != nil {
 		closeAll(t, b.db)
 	}
-	b.db = openURL(t, c.url(b.name))
+	b.db = openURL(t, c.URL(b.name))
 	return b.db.Payment()
 }
 
@@ -46,7 +64,8 @@ func (b *suiteBooks) reopen(t *testing.T, c *cluster) payment.Store {
 func (b *suiteBooks) empty(t *testing.T, c *cluster) {
 	t.Helper()
 	conn := c.connect(t, b.name)
-	script(t, conn, "SET session_replication_role = replica; DELETE FROM shuama."+strings.Join(tables(), "; DELETE FROM shuama."))
+	script(t, conn, "SET session_replication_role = replica; DELETE FROM shuama."+strings.Join(tables(), "; DELETE FROM shuama.")+
+		"; UPDATE shuama.bucket SET next_document = 1, next_posted = 1, taken_posted = 0, open_day = 0")
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,4 +78,23 @@ func auditClean(t testing.TB, books payment.Store) payment.AuditReport {
 		t.Fatalf("audit: %s, %v", lines(report.Faults), err)
 	}
 	return report
+}
+
+func TestDeliveries(t *testing.T) {
+	c := commonCluster(t)
+	name, err := c.CreateNew()
+	c.must(t, err)
+	db := openAs(t, c.URL(name), Layout{Buckets: 3})
+	storetest.RunDeliveries(t, db.Payment(), func(gap func(int) (time.Duration, bool)) payment.Deliveries {
+		queue, err := db.Deliveries(t.Context(), gap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := queue.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return queue
+	})
 }

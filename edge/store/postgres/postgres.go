@@ -16,17 +16,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/shuama/shuama/role/payment"
 )
 
 // Errors of this package, for errors.Is.
 var (
-	ErrAddress      = errors.New("postgres: this is no address of a database, like postgres://user:password@host:5432/shuama")
-	ErrServer       = errors.New("postgres: this server cannot keep books")
-	ErrForeign      = errors.New("postgres: the schema shuama of this database belongs to another program")
-	ErrNewer        = errors.New("postgres: these books were written by a newer version of Shuama: use that one")
-	ErrClosed       = errors.New("postgres: closed")
-	ErrInconsistent = errors.New("postgres: inconsistent changes")
-	ErrUnknown      = errors.New("postgres: the connection was lost during the commit, and nobody knows whether it happened: repeat the same update")
+	ErrAddress = errors.New("postgres: this is no address of a database, like postgres://user:password@host:5432/shuama")
+	ErrServer  = errors.New("postgres: this server cannot keep books")
+	ErrForeign = errors.New("postgres: the schema shuama of this database belongs to another program")
+	ErrNewer   = errors.New("postgres: these books were written by a newer version of Shuama: use that one")
+	ErrClosed  = errors.New("postgres: closed")
+	ErrLayout  = errors.New("postgres: books have 1 to 256 buckets")
 )
 
 const (
@@ -37,36 +38,59 @@ const (
 
 // DB is a pool of connections to one database. It is safe for concurrent use.
 type DB struct {
-	pool   *pgxpool.Pool
-	closed atomic.Bool
+	pool    *pgxpool.Pool
+	closed  atomic.Bool
+	layout  Layout
+	careful []atomic.Bool // by bucket: its last batch was not simply paid, and the next one is likely so
 }
 
+// Layout is how books are divided. It is fixed when they are made.
+type Layout struct {
+	Buckets int // 1 to 256: on several machines, so many can share the work at the most
+	// ClaimsApart claims numbers in a transaction before that which settles, so that none needs two
+	// buckets: for books on several machines. On one it only costs a commit more.
+	ClaimsApart bool
+}
+
+// DefaultLayout is for one machine: more buckets make batches smaller, fewer keep processors idle.
+func DefaultLayout() Layout { return Layout{Buckets: 8} }
+
 // Open connects to the database at url (postgres://…, with the parameters of libpq and pool_max_conns),
-// and brings its tables up to date, which live in the schema shuama. Several programs may open the same
-// books at once. A url that is none is ErrAddress, and is not repeated in the error: it may hold a
+// and brings its tables up to date, which live in the schema shuama; where there are none it makes them, with
+// DefaultLayout. Several programs may open the same books at once. A url that is none is ErrAddress, and is not repeated in the error: it may hold a
 // password. A server that is too old or does not synchronise is ErrServer; tables that are not ours, or
 // of a newer version, are refused untouched: ErrForeign, ErrNewer.
-func Open(ctx context.Context, url string) (*DB, error) {
+func Open(ctx context.Context, url string) (*DB, error) { return OpenAs(ctx, url, DefaultLayout()) }
+
+// OpenAs is Open with a layout for books that are not there yet; those that are keep theirs.
+func OpenAs(ctx context.Context, url string, layout Layout) (*DB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, ErrAddress
 	}
-	return open(ctx, config)
+	if layout.Buckets < 1 || layout.Buckets > payment.BucketsMax {
+		return nil, ErrLayout
+	}
+	return open(ctx, config, layout)
 }
 
-func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
+func open(ctx context.Context, config *pgxpool.Config, layout Layout) (*DB, error) {
 	configure(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	db := &DB{pool: pool}
+	db := &DB{pool: pool, layout: layout}
 	if err := db.migrate(ctx); err != nil {
 		pool.Close()
 		return nil, explain(ctx, err)
 	}
+	db.careful = make([]atomic.Bool, db.layout.Buckets)
 	return db, nil
 }
+
+// Layout is how these books are divided.
+func (db *DB) Layout() Layout { return db.layout }
 
 // Close waits for what runs and disconnects. Calls after it fail with ErrClosed; closing again does
 // nothing.

@@ -13,13 +13,12 @@ var schemaFiles embed.FS
 
 // migrations is the history of the tables: append only. The number of the last one is the version of
 // the schema.
-func migrations() []string { return []string{"payment.sql"} }
+func migrations() []string { return []string{"payment.sql", "cards.sql", "rides.sql"} }
 
 // lockClass is the first half of our advisory locks: "Shua". The second half says what for.
 const (
 	lockClass     = 0x53687561
 	lockMigration = 1
-	lockShared    = 2 // see lockAccounts
 )
 
 // migrate runs the scripts that these books have not seen, in one transaction, while no other program
@@ -38,8 +37,26 @@ func (db *DB) migrate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return migrateFrom(ctx, tx, version)
+		if err := migrateFrom(ctx, tx, version); err != nil {
+			return err
+		}
+		return db.layOut(ctx, tx)
 	})
+}
+
+// layOut divides new books, and reads how old ones are divided.
+func (db *DB) layOut(ctx context.Context, tx pgx.Tx) error {
+	made, err := tx.Exec(ctx, "INSERT INTO shuama.books (buckets, claims_apart) VALUES ($1, $2) ON CONFLICT DO NOTHING", db.layout.Buckets, db.layout.ClaimsApart)
+	if err == nil && made.RowsAffected() > 0 {
+		_, err = tx.Exec(ctx, "INSERT INTO shuama.bucket (bucket) SELECT generate_series(0, $1::int - 1)", db.layout.Buckets)
+	}
+	if err == nil {
+		err = tx.QueryRow(ctx, "SELECT buckets, claims_apart FROM shuama.books").Scan(&db.layout.Buckets, &db.layout.ClaimsApart)
+	}
+	if err != nil {
+		return fmt.Errorf("postgres: layout: %w", err)
+	}
+	return nil
 }
 
 // schemaVersion is 0 in a database that has no schema of this name.

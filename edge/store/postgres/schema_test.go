@@ -14,7 +14,7 @@ var updateObjects = flag.Bool("update", false, "write schema/objects.txt from th
 // The audit holds a database against schema/objects.txt: it has to be what the migrations make.
 func TestObjects(t *testing.T) {
 	c := commonCluster(t)
-	db := openURL(t, c.url(c.emptyBooks(t)))
+	db := openURL(t, c.URL(c.emptyBooks(t)))
 	var text strings.Builder
 	err := db.read(t.Context(), func(conn *pgx.Conn) error {
 		text.Reset()

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package store_test
+
+func addMountTasks(map[string]func(string) error) {}

@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"testing"
+
+	"github.com/shuama/shuama/role/codeissuer"
+	cardtest "github.com/shuama/shuama/role/codeissuer/storetest"
+	"github.com/shuama/shuama/role/payment/rides"
+	ridetest "github.com/shuama/shuama/role/payment/rides/storetest"
+)
+
+// ownBooks opens a database of the test's own. reopen disconnects and connects again.
+func ownBooks(t *testing.T) (db *DB, reopen func() *DB) {
+	t.Helper()
+	c := commonCluster(t)
+	name := c.emptyBooks(t)
+	t.Cleanup(func() { c.must(t, c.Drop(name)) })
+	db = openURL(t, c.URL(name))
+	return db, func() *DB {
+		closeAll(t, db)
+		db = openURL(t, c.URL(name))
+		return db
+	}
+}
+
+func TestCardStore(t *testing.T) {
+	cardtest.Run(t, func(t *testing.T) (codeissuer.CardStore, func() codeissuer.CardStore) {
+		db, reopen := ownBooks(t)
+		return db.Cards(), func() codeissuer.CardStore { return reopen().Cards() }
+	})
+}
+
+func TestRideStore(t *testing.T) {
+	ridetest.Run(t, func(t *testing.T) (rides.Store, func() rides.Store) {
+		db, reopen := ownBooks(t)
+		return db.Rides(), func() rides.Store { return reopen().Rides() }
+	})
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/role/payment/rides"
+)
+
+// RideStore is the ride data of a city (刷码乘车数据). It implements rides.Store; what it promises is written
+// there.
+type RideStore struct{ db *DB }
+
+var _ rides.Store = (*RideStore)(nil)
+
+// Rides is the part of the file where ride data stands.
+func (db *DB) Rides() *RideStore { return &RideStore{db: db} }
+
+// Add implements rides.Store.
+func (s *RideStore) Add(ctx context.Context, batch []rides.Ride) error {
+	return s.db.write(ctx, func(conn *sqlite.Conn) error {
+		for _, ride := range batch {
+			known, err := knownRide(conn, ride)
+			if err != nil {
+				return err
+			}
+			if known {
+				continue
+			}
+			if err := insertRide(conn, ride); err != nil {
+				return fmt.Errorf("store: write: ride %q: %w", ride.Info.BizNo, err)
+			}
+		}
+		return nil
+	})
+}
+
+// knownRide tells whether the ride is there, as it is told now.
+func knownRide(conn *sqlite.Conn, ride rides.Ride) (known bool, err error) {
+	digest := ride.Digest()
+	err = each(conn, "SELECT digest = ? FROM ride WHERE app = ? AND type = ? AND biz_no = ?", []rides.Key{ride.Key()},
+		func(stmt *sqlite.Stmt, key rides.Key) {
+			stmt.BindBytes(1, digest[:])
+			stmt.BindText(2, string(key.App))
+			stmt.BindText(3, key.Type)
+			stmt.BindText(4, key.BizNo)
+		},
+		func(stmt *sqlite.Stmt, key rides.Key) error {
+			if known = stmt.ColumnBool(0); !known {
+				return &rides.ConflictError{Key: key}
+			}
+			return nil
+		})
+	return known, err
+}
+
+const rideColumns = "app, scene, channel, version, target, target_type, content, received"
+
+func insertRide(conn *sqlite.Conn, ride rides.Ride) error {
+	insert, err := conn.Prepare("INSERT OR ROLLBACK INTO ride (" + rideColumns + ", type, biz_no, biz_time, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	for i, text := range []string{string(ride.App), ride.Scene, ride.Channel, ride.Version, ride.Target, ride.TargetType} {
+		insert.BindText(i+1, text)
+	}
+	insert.BindBytes(7, openapi.AppendRide(nil, ride.Info))
+	insert.BindInt64(8, ride.Received.UnixMicro())
+	insert.BindText(9, ride.Info.Type)
+	insert.BindText(10, ride.Info.BizNo)
+	insert.BindInt64(11, ride.Info.BizTime.UnixMicro())
+	digest := ride.Digest()
+	insert.BindBytes(12, digest[:])
+	return run(insert)
+}
+
+func readRide(stmt *sqlite.Stmt) (rides.Ride, error) {
+	info, err := openapi.ParseRide(columnBytes(stmt, 6))
+	return rides.Ride{App: rides.AppID(stmt.ColumnText(0)), Scene: stmt.ColumnText(1), Channel: stmt.ColumnText(2), Version: stmt.ColumnText(3),
+		Target: stmt.ColumnText(4), TargetType: stmt.ColumnText(5), Info: info, Received: instant(stmt.ColumnInt64(7))}, err
+}
+
+// Find implements rides.Store.
+func (s *RideStore) Find(ctx context.Context, key rides.Key) (rides.Ride, bool, error) {
+	found, err := s.list(ctx, "app = ? AND type = ? AND biz_no = ?", func(stmt *sqlite.Stmt) {
+		stmt.BindText(1, string(key.App))
+		stmt.BindText(2, key.Type)
+		stmt.BindText(3, key.BizNo)
+	})
+	if err != nil || len(found) == 0 {
+		return rides.Ride{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// OfTarget implements rides.Store.
+func (s *RideStore) OfTarget(ctx context.Context, app rides.AppID, target string, limit int) ([]rides.Ride, error) {
+	return s.list(ctx, "app = ? AND target = ? ORDER BY biz_time DESC, no DESC LIMIT ?", func(stmt *sqlite.Stmt) {
+		stmt.BindText(1, string(app))
+		stmt.BindText(2, target)
+		stmt.BindInt64(3, int64(limit))
+	})
+}
+
+func (s *RideStore) list(ctx context.Context, where string, bind func(*sqlite.Stmt)) (found []rides.Ride, err error) {
+	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
+		return each(conn, "SELECT "+rideColumns+" FROM ride WHERE "+where, []struct{}{{}}, func(stmt *sqlite.Stmt, _ struct{}) { bind(stmt) },
+			func(stmt *sqlite.Stmt, _ struct{}) error {
+				ride, err := readRide(stmt)
+				found = append(found, ride)
+				return err
+			})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: rides: %w", err)
+	}
+	return found, nil
+}
