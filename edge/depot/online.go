@@ -79,7 +79,7 @@ func framesOf(records [][]byte) (body []byte, err error) {
 
 // Decision is what became of an online trade.
 type Decision struct {
-	State  merchant.TradeState `json:"state"` // SETTLED: open; FAILED: do not; SENT: nobody can say yet
+	State  merchant.TradeState `json:"state"` // SETTLED, FREE: open; FAILED: do not; SENT: nobody can say yet
 	Reason string              `json:"reason,omitempty"`
 }
 
@@ -94,7 +94,7 @@ func (d *depot) online(out http.ResponseWriter, request *http.Request) {
 		http.Error(out, "not one record in a frame", http.StatusBadRequest)
 		return
 	}
-	trade, err := d.config.Online.SettleNow(request.Context(), raw, d.config.Now().UTC())
+	trade, err := d.settleNow(request.Context(), raw)
 	switch {
 	case errors.Is(err, merchant.ErrNotOnline):
 		http.Error(out, err.Error(), http.StatusUnprocessableEntity)
@@ -104,6 +104,28 @@ func (d *depot) online(out http.ResponseWriter, request *http.Request) {
 	default:
 		d.config.Logger.Info("online trade", "state", string(trade.State))
 		answer(out, Decision{State: trade.State, Reason: trade.Reason})
+	}
+}
+
+// askAgainWithin is how soon the payment institution may want to be asked again for a gate to wait for it: it
+// waits for its rider's password, say.
+const askAgainWithin = 10 * time.Second
+
+// settleNow asks until there is an answer, while the gate waits and one may come soon.
+func (d *depot) settleNow(ctx context.Context, raw []byte) (merchant.Trade, error) {
+	for {
+		trade, err := d.config.Online.SettleNow(ctx, raw, d.config.Now().UTC())
+		wait := trade.NextTry.Sub(d.config.Now())
+		if err != nil || trade.State != merchant.Sent || wait > askAgainWithin {
+			return trade, err
+		}
+		timer := time.NewTimer(max(wait, time.Second/4))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return trade, nil
+		case <-timer.C:
+		}
 	}
 }
 

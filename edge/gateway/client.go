@@ -17,14 +17,21 @@ import (
 // maxAnswerSize bounds what a client reads of an answer: MaxTrades results, and room.
 const maxAnswerSize = 4 << 20
 
-// ClientConfig is what a merchant's client is made of. All of it is needed.
+// ClientConfig is what a merchant's client is made of.
 type ClientConfig struct {
+	// Needed.
 	URL         string // of the gateway, with its path and without a query
 	AppID       openapi.AppID
 	Signer      openapi.Signer   // the app's
 	PlatformKey openapi.Verifier // the platform's
 	HTTP        *http.Client     // with a timeout; redirects are not followed
 	Now         func() time.Time
+
+	// CertSN and RootCertSN are given together, in certificate mode: the app's certificate and the platform's
+	// authority. PlatformKey is then that of the platform's certificate, which the authority has issued.
+	CertSN, RootCertSN openapi.CertSN
+	// ContentKey encrypts contents, and opens answers.
+	ContentKey *openapi.ContentKey
 }
 
 // Client calls the open platform as one app. It is safe for concurrent use. The signature of every
@@ -54,6 +61,9 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if config.AppID == "" || config.Signer == nil || config.PlatformKey == nil || config.HTTP == nil || config.Now == nil {
 		return nil, errors.New("gateway: AppID, Signer, PlatformKey, HTTP and Now are all needed")
 	}
+	if (config.CertSN == "") != (config.RootCertSN == "") {
+		return nil, errors.New("gateway: CertSN and RootCertSN are given together")
+	}
 	address, err := url.Parse(config.URL)
 	if err != nil || address.Host == "" || address.RawQuery != "" || address.Scheme != "http" && address.Scheme != "https" {
 		return nil, errors.New("gateway: the URL is not http:// or https:// with a host and without a query")
@@ -66,14 +76,14 @@ func NewClient(config ClientConfig) (*Client, error) {
 
 // KeyQuery asks for the institution keys that hold now (document 2 §4.2.1). Errors are those of Settle.
 func (c *Client) KeyQuery(ctx context.Context) ([]trust.Key, error) {
-	response, err := ask(ctx, c, openapi.KeyQuery(), openapi.KeyQueryRequest{})
+	response, err := Ask(ctx, c, openapi.KeyQuery(), openapi.KeyQueryRequest{})
 	return response.Keys, err
 }
 
 // VerifyRecord asks whether a record is genuine (document 2 §4.2.2): nil when it is, an *openapi.Error
 // with openapi.SubFail when it is not. Other errors are those of Settle.
 func (c *Client) VerifyRecord(ctx context.Context, raw []byte) error {
-	_, err := ask(ctx, c, openapi.RecordVerify(), openapi.RecordVerifyRequest{Record: raw})
+	_, err := Ask(ctx, c, openapi.RecordVerify(), openapi.RecordVerifyRequest{Record: raw})
 	return err
 }
 
@@ -88,7 +98,7 @@ func (c *Client) Settle(ctx context.Context, trades []openapi.Trade) ([]openapi.
 	if len(trades) == 0 || len(trades) > openapi.MaxTrades {
 		return nil, fmt.Errorf("gateway: %d trades in one request, not 1 to %d", len(trades), openapi.MaxTrades)
 	}
-	response, err := ask(ctx, c, openapi.TradeSettle(), openapi.NewSettleRequest(trades))
+	response, err := Ask(ctx, c, openapi.TradeSettle(), openapi.NewSettleRequest(trades))
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +124,15 @@ func matchResults(trades []openapi.Trade, results []openapi.TradeResult) []opena
 	return matched
 }
 
-// ask makes one call and reads its answer.
-func ask[Request, Response any](ctx context.Context, c *Client, codec openapi.Codec[Request, Response], request Request) (Response, error) {
+// Ask calls any method of the platform. Errors are those of Settle.
+func Ask[Request, Response any](ctx context.Context, c *Client, codec openapi.Codec[Request, Response], request Request) (Response, error) {
 	var response Response
 	content := codec.AppendRequest(nil, request)
 	if len(content) > openapi.MaxContentSize {
-		return response, fmt.Errorf("gateway: the content is over %d bytes: send fewer trades at once", openapi.MaxContentSize)
+		return response, fmt.Errorf("gateway: the content is over %d bytes: send fewer entries at once", openapi.MaxContentSize)
 	}
-	call := openapi.Call{AppID: c.config.AppID, Method: codec.Method, Timestamp: c.config.Now(), Content: content}
+	call := openapi.Call{AppID: c.config.AppID, Method: codec.Method, Timestamp: c.config.Now(), Content: content,
+		CertSN: c.config.CertSN, RootCertSN: c.config.RootCertSN, ContentKey: c.config.ContentKey}
 	node, err := c.node(ctx, call)
 	if err != nil {
 		return response, err
@@ -142,6 +153,11 @@ func (c *Client) node(ctx context.Context, call openapi.Call) ([]byte, error) {
 	node, err := openapi.OpenResponse(call.Method, answer, c.config.PlatformKey, openapi.RSA2)
 	if err != nil {
 		return nil, err
+	}
+	if c.config.ContentKey != nil {
+		if node, err = c.config.ContentKey.DecryptNode(node); err != nil {
+			return nil, err
+		}
 	}
 	var refusal *openapi.Error
 	switch err := openapi.ReadOutcome(node); {

@@ -13,6 +13,8 @@ import (
 //	*openapi.Error         itself
 //	*form.Error            40004 ILLEGAL_PARAMS, naming field and clause (document 2 §4.2.1.7)
 //	*payment.RecordError   40004 FAIL, saying why the record is not genuine
+//	*codeissuer.CardError  40004 FAIL with sub_error_code (document 2 §4.2.4.2)
+//	*rides.ConflictError   40004 FAIL, naming the number
 //	anything else          20000 isp.unknow-error: the outcome is not known, ask again
 func refusalOf(err error) (refusal *openapi.Error, unexpected bool) {
 	var fault *form.Error
@@ -24,6 +26,12 @@ func refusalOf(err error) (refusal *openapi.Error, unexpected bool) {
 		return openapi.Refuse(openapi.SubIllegalParams, fault.Error()), false
 	case errors.As(err, &record):
 		return openapi.Refuse(openapi.SubFail, record.Why), false
+	}
+	if fault, is := asCardError(err); is {
+		return cardRefusal(fault), false
+	}
+	if conflict, is := asConflict(err); is {
+		return conflict, false
 	}
 	return openapi.Refuse(openapi.SubBusinessUnknown, "请稍后以相同内容重试"), true
 }

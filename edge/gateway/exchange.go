@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/shuama/shuama/protocol/openapi"
 )
@@ -13,9 +15,11 @@ import (
 type exchange struct {
 	*server
 	trace   string
+	address netip.Addr
 	request *openapi.Unverified // never nil: an answer is addressed by it, also after a panic
 	app     App                 // zero while it is not known
 	method  method              // zero while it is not known
+	content *openapi.ContentKey // encrypts the answer; nil until an encrypted request was read
 	refusal *openapi.Error
 }
 
@@ -56,11 +60,18 @@ func (x *exchange) perform(ctx context.Context, fault error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := x.verify()
+	if err := x.admit(); err != nil {
+		return nil, err
+	}
+	now := x.Now()
+	request, err := x.verify(now)
 	if err != nil {
 		return nil, err
 	}
-	return x.method.perform(ctx, call{app: x.app, now: x.Now()}, request.Content)
+	if err := x.limits.take(x.app, x.method.Method, now); err != nil {
+		return nil, err
+	}
+	return x.method.perform(ctx, call{app: x.app, now: now}, request.Content)
 }
 
 // findApp comes before everything else, as on the real platform.
@@ -81,23 +92,27 @@ func (x *exchange) findApp(ctx context.Context) error {
 }
 
 // verify checks the signature, then what the app may do.
-func (x *exchange) verify() (*openapi.Request, error) {
-	if x.app.Key == nil {
-		return nil, openapi.Refuse(openapi.SubNoSignatureConfig, "请先在本平台登记应用公钥")
-	}
-	request, err := x.request.Verify(x.app.Key, openapi.Policy{AllowSHA1: x.app.AllowSHA1})
+func (x *exchange) verify(now time.Time) (*openapi.Request, error) {
+	key, err := x.signers(now)
 	if err != nil {
 		return nil, err
+	}
+	request, err := x.request.Verify(key, openapi.Policy{AllowSHA1: x.app.AllowSHA1, ContentKey: x.app.ContentKey})
+	if err != nil {
+		return nil, err
+	}
+	if request.Encrypted {
+		x.content = x.app.ContentKey
 	}
 	method, known := x.methods[request.Method]
 	if !known {
 		return nil, openapi.Refuse(openapi.SubInvalidMethod, "请检查 method 的拼写")
 	}
 	x.method = method
-	if !x.app.permits(method.name) {
+	if method.permission == byContract && !x.app.permits(method.Method) {
 		return nil, openapi.Refuse(openapi.SubNotPermitted, "该应用未签约此接口")
 	}
-	if away := x.Now().Sub(request.Timestamp).Abs(); x.TimestampWindow > 0 && away > x.TimestampWindow {
+	if away := now.Sub(request.Timestamp).Abs(); x.TimestampWindow > 0 && away > x.TimestampWindow {
 		return nil, openapi.Refuse(openapi.SubInvalidTimestamp, "与平台时间相差过大，请校准时钟并使用北京时间")
 	}
 	return request, nil
@@ -118,7 +133,7 @@ func (x *exchange) seal(node []byte) []byte {
 	if x.app.ID == "" {
 		return x.response(node).Unsigned()
 	}
-	answer, err := x.response(node).Sign(x.Signer)
+	answer, err := x.response(node).Sign(x.signatures)
 	if err != nil {
 		x.Logger.Error("cannot sign answers", "trace", x.trace, "error", err)
 		return x.response(x.refuse(openapi.Refuse(openapi.SubGatewayUnknown, "请稍后以相同内容重试"))).Unsigned()
@@ -126,8 +141,17 @@ func (x *exchange) seal(node []byte) []byte {
 	return answer
 }
 
+// response answers a client in certificate mode with the platform's certificate named, also where its own was
+// refused: without it, two clients cannot read why.
 func (x *exchange) response(node []byte) openapi.Response {
-	return openapi.Response{Method: x.request.Method(), Node: node, SignType: x.signType(), Charset: x.request.Charset()}
+	r := openapi.Response{Method: x.request.Method(), Node: node, SignType: x.signType(), Charset: x.request.Charset(), ContentKey: x.content}
+	if x.request.CertSN() == "" {
+		return r
+	}
+	if certificates := x.Certificates(); certificates != nil {
+		r.CertSN = certificates.platformSN
+	}
+	return r
 }
 
 // signType is the request's where the app was given SHA-1. Everybody can name an app: an answer to a

@@ -100,7 +100,6 @@ func manyParams(count int) string {
 
 // TestHostileContents is signed by the app, and still not of its form.
 func TestHostileContents(t *testing.T) {
-	deep := strings.Repeat("[", 100000) + strings.Repeat("]", 100000)
 	for _, test := range []struct {
 		method  openapi.Method
 		content string
@@ -111,9 +110,6 @@ func TestHostileContents(t *testing.T) {
 		{openapi.MethodRecordVerify, `{"record":{"sign":"x"}}`, "record"},
 		{openapi.MethodRecordVerify, `{"record":"00","record":"01"}`, "biz_content"},
 		{openapi.MethodTradeSettle, ``, "biz_content"},
-		{openapi.MethodTradeSettle, `{"trade_list":`, "biz_content"},
-		{openapi.MethodTradeSettle, deep, "biz_content"},
-		{openapi.MethodTradeSettle, `{"trade_list":` + deep[50000:150000] + `}`, "biz_content"},
 		{openapi.MethodTradeSettle, `{"trade_list":{}}`, "trade_list"},
 		{openapi.MethodTradeSettle, `{"trade_list":[[]]}`, "trade_list[0]"},
 		{openapi.MethodTradeSettle, `{"trade_list":[{}]}`, "trade_list[0].out_trade_no"},
@@ -125,6 +121,15 @@ func TestHostileContents(t *testing.T) {
 		if !strings.HasPrefix(n.SubMsg, "请求参数错误："+test.field+": ") || !strings.Contains(n.SubMsg, "document 2 §4.2.") {
 			t.Errorf("%.60s: %s", test.content, n.SubMsg)
 		}
+	}
+}
+
+// TestHostileJSON is signed by the app, and no JSON that anybody reads.
+func TestHostileJSON(t *testing.T) {
+	deep := strings.Repeat("[", 100000) + strings.Repeat("]", 100000)
+	for _, content := range []string{`{"trade_list":`, deep, `{"trade_list":` + deep[50000:150000] + `}`, `{}{}`, "\x00", `{"a":01}`} {
+		w := newWorld(t, nil)
+		w.wantRefusal(t, w.call(t, openapi.MethodTradeSettle, content), "40002", "isv.illegal-json", true)
 	}
 }
 

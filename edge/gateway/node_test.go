@@ -2,47 +2,25 @@ package gateway_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/shuama/shuama/edge/gateway"
+	"github.com/shuama/shuama/internal/testkit/nodeclient"
 	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/role/payment"
 )
 
-// The npm package alipay-sdk, versions 3.6.2 and 4.14.0, is a stranger's view of the platform: whatever
-// it sends must be understood, and whatever it gets it must be able to verify.
-
-type nodeCall struct {
-	Method openapi.Method `json:"method"`
-	Params map[string]any `json:"params,omitempty"`
-}
-
-type nodeResult struct {
-	Answer map[string]any `json:"answer"`
-	Error  string         `json:"error"`
-}
-
-// installNode puts the clients where package-lock.json says.
-var installNode = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join("testdata", "node")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "alipay-sdk-4")); err == nil {
-		return "", nil
-	}
-	command := exec.Command("npm", "ci", "--no-audit", "--no-fund")
-	command.Dir = dir
-	output, err := command.CombinedOutput()
-	return string(output), err
-})
+type (
+	nodeCall   = nodeclient.Call
+	nodeResult = nodeclient.Result
+)
 
 // TestLockFileNamesNoHost: the packages are pinned by their digests, and come from wherever npm is set to.
 func TestLockFileNamesNoHost(t *testing.T) {
@@ -53,36 +31,6 @@ func TestLockFileNamesNoHost(t *testing.T) {
 	if bytes.Contains(lock, []byte(`"resolved"`)) || !bytes.Contains(lock, []byte(`"integrity"`)) {
 		t.Error("write it again with npm install --omit-lockfile-registry-resolved")
 	}
-}
-
-// callNode makes calls with a published client, signatures of answers checked.
-func callNode(t *testing.T, client int, config map[string]any, calls ...nodeCall) []nodeResult {
-	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is not here: apt-get install nodejs npm", tool)
-		}
-	}
-	if output, err := installNode(); err != nil {
-		t.Fatalf("npm ci --prefix edge/gateway/testdata/node failed: %v\n%s", err, output)
-	}
-	task, err := json.Marshal(map[string]any{"client": client, "config": config, "calls": calls})
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command("node", filepath.Join("testdata", "node", "call.js"))
-	command.Stdin = bytes.NewReader(task)
-	var complaints bytes.Buffer
-	command.Stderr = &complaints
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("node: %v\n%s", err, complaints.String())
-	}
-	var results []nodeResult
-	if err := json.Unmarshal(output, &results); err != nil || len(results) != len(calls) {
-		t.Fatalf("%v in %s", err, output)
-	}
-	return results
 }
 
 func nodeConfig(t *testing.T, address string) map[string]any {
@@ -121,11 +69,11 @@ func TestNodeClients(t *testing.T) {
 	for _, client := range []int{3, 4} {
 		t.Run(map[int]string{3: "3.6.2", 4: "4.14.0"}[client], func(t *testing.T) {
 			w := newWorld(t, nil)
-			results := callNode(t, client, nodeConfig(t, w.url),
-				nodeCall{openapi.MethodKeyQuery, nil},
-				nodeCall{openapi.MethodRecordVerify, map[string]any{"bizContent": map[string]any{"record": "0AE23a47f65d"}}},
-				nodeCall{openapi.MethodTradeSettle, settleParams(nil)},
-				nodeCall{openapi.MethodTradeSettle, settleParams(map[string]any{"notifyUrl": ""})},
+			results := nodeclient.Calls(t, client, nodeConfig(t, w.url),
+				nodeCall{Method: openapi.MethodKeyQuery},
+				nodeCall{Method: openapi.MethodRecordVerify, Params: map[string]any{"bizContent": map[string]any{"record": "0AE23a47f65d"}}},
+				nodeCall{Method: openapi.MethodTradeSettle, Params: settleParams(nil)},
+				nodeCall{Method: openapi.MethodTradeSettle, Params: settleParams(map[string]any{"notifyUrl": ""})},
 			)
 			for i, result := range results {
 				if result.Error != "" || result.Answer["code"] != "10000" {
@@ -171,7 +119,7 @@ func TestNodeClientsSHA1(t *testing.T) {
 	for _, client := range []int{3, 4} {
 		config := nodeConfig(t, w.url)
 		config["signType"] = "RSA"
-		results := callNode(t, client, config, nodeCall{openapi.MethodKeyQuery, nil}, nodeCall{openapi.MethodKeyQuery, map[string]any{"appAuthToken": "x"}})
+		results := nodeclient.Calls(t, client, config, nodeCall{Method: openapi.MethodKeyQuery}, nodeCall{Method: openapi.MethodKeyQuery, Params: map[string]any{"appAuthToken": "x"}})
 		if result := results[0]; result.Error != "" || result.Answer["code"] != "10000" {
 			t.Errorf("%d: %+v", client, result)
 		}
@@ -190,15 +138,15 @@ func TestNodeClientsReadErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, client := range []int{3, 4} {
-		results := callNode(t, client, nodeConfig(t, w.url),
-			nodeCall{openapi.MethodRecordVerify, map[string]any{"bizContent": map[string]any{"record": "00"}}},
-			nodeCall{openapi.MethodRecordVerify, map[string]any{"bizContent": map[string]any{"record": "0x"}}},
-			nodeCall{"alipay.trade.create", map[string]any{"bizContent": map[string]any{"a": 1}}},
-			nodeCall{openapi.MethodKeyQuery, map[string]any{"appAuthToken": "x"}},
+		results := nodeclient.Calls(t, client, nodeConfig(t, w.url),
+			nodeCall{Method: openapi.MethodRecordVerify, Params: map[string]any{"bizContent": map[string]any{"record": "00"}}},
+			nodeCall{Method: openapi.MethodRecordVerify, Params: map[string]any{"bizContent": map[string]any{"record": "0x"}}},
+			nodeCall{Method: "alipay.trade.create", Params: map[string]any{"bizContent": map[string]any{"a": 1}}},
+			nodeCall{Method: openapi.MethodKeyQuery, Params: map[string]any{"appAuthToken": "x"}},
 		)
 		wrongKey := nodeConfig(t, w.url)
 		wrongKey["privateKey"] = openapi.BareKey(stranger)
-		results = append(results, callNode(t, client, wrongKey, nodeCall{openapi.MethodKeyQuery, nil})...)
+		results = append(results, nodeclient.Calls(t, client, wrongKey, nodeCall{Method: openapi.MethodKeyQuery})...)
 		for i, want := range []openapi.SubCode{openapi.SubFail, openapi.SubIllegalParams, openapi.SubInvalidMethod, openapi.SubNoAppAuth,
 			openapi.SubInvalidSignature} {
 			if got := results[i]; got.Error != "" || got.Answer["subCode"] != string(want) || got.Answer["subMsg"] == "" {
@@ -218,8 +166,8 @@ func TestNodeClientsRefuseTampering(t *testing.T) {
 	between := httptest.NewServer(&tamperer{httputil.NewSingleHostReverseProxy(target)})
 	defer between.Close()
 	for _, client := range []int{3, 4} {
-		results := callNode(t, client, nodeConfig(t, between.URL+gateway.Path), nodeCall{openapi.MethodTradeSettle, settleParams(nil)},
-			nodeCall{openapi.MethodKeyQuery, nil})
+		results := nodeclient.Calls(t, client, nodeConfig(t, between.URL+gateway.Path), nodeCall{Method: openapi.MethodTradeSettle, Params: settleParams(nil)},
+			nodeCall{Method: openapi.MethodKeyQuery})
 		if !strings.Contains(results[0].Error, "验签失败") {
 			t.Errorf("%d: took a tampered answer: %+v", client, results[0])
 		}

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,13 +22,19 @@ import (
 	"time"
 
 	"github.com/shuama/shuama/edge/gateway"
+	"github.com/shuama/shuama/edge/store"
 	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/codeissuer"
 	"github.com/shuama/shuama/role/payment"
+	"github.com/shuama/shuama/role/payment/rides"
 )
 
 const (
-	appID     = "2026051100000001"
+	appID      = "2026051100000001"
+	otherAppID = "2026051100000002"
+
 	generator = "0279BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798"
 )
 
@@ -35,6 +43,7 @@ var (
 	appKey      = sync.OnceValue(newKey)
 	platformKey = sync.OnceValue(newKey)
 	strangerKey = sync.OnceValue(newKey)
+	rootKey     = sync.OnceValue(newKey)
 )
 
 func newKey() *rsa.PrivateKey {
@@ -95,11 +104,13 @@ func (o *observer) VerifyRecord(_ context.Context, merchant payment.Merchant, ra
 	return o.verdict
 }
 
-// world is a gateway on loopback with one app, and what it logs.
+// world is a gateway on loopback with one app, and what it logs. Payment is observed; everything else is real.
 type world struct {
 	*observer
-	url string
-	log *logText
+	url    string
+	log    *logText
+	bills  string // a folder: APP_ID/trade-2026-05-10.csv.zip
+	config gateway.Config
 }
 
 // logText is a log that is read while it is written.
@@ -132,9 +143,10 @@ func newWorld(t testing.TB, change func(*gateway.Config, *gateway.App)) *world {
 		Signer: signerOf(platformKey()), Payment: w.observer, Now: noon, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		IssuerKeys: func() []trust.Key { return []trust.Key{key} },
 	}
+	w.addParts(t, &config)
 	app := gateway.App{
 		ID: appID, Merchant: payment.Merchant{App: appID, Account: "merchant:1", LoginName: "pc@alipay.com"}, Key: signerOf(appKey()).Public(),
-		Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle},
+		Methods: gateway.Methods(),
 	}
 	if change != nil {
 		change(&config, &app)
@@ -145,16 +157,104 @@ func newWorld(t testing.TB, change func(*gateway.Config, *gateway.App)) *world {
 			t.Fatal(err)
 		}
 	}
+	server := httptest.NewUnstartedServer(nil)
+	w.url = "http://" + server.Listener.Addr().String() + gateway.Path
+	if config.Bills != nil {
+		config.Bills.URL = strings.TrimSuffix(w.url, gateway.Path)
+	}
+	w.config = config
 	handler, err := gateway.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(nil)
 	server.Config = gateway.NewHTTPServer("", handler)
 	server.Start()
 	t.Cleanup(server.Close)
-	w.url = server.URL + gateway.Path
 	return w
+}
+
+// addParts are the real cards and rides on an SQLite file, a deny list, bills in a folder, and an authority.
+func (w *world) addParts(t testing.TB, config *gateway.Config) {
+	t.Helper()
+	db, err := store.Open(filepath.Join(t.TempDir(), "gateway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	config.Cards = codeissuer.NewCards(db.Cards(), cardTypes{"GJ310000": appID, "GJ320000": otherAppID})
+	config.Rides = rides.New(db.Rides())
+	config.DenyList = denied{"2088000000000001", "2088000000000002", "2088000000000003"}
+	w.bills = t.TempDir()
+	config.Bills = &gateway.BillService{Files: billFiles(w.bills), URL: "http://replaced.invalid", Key: bytes.Repeat([]byte{7}, 32)}
+	certificates, err := gateway.NewCertificates(authority().Root(), platformCert())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Certificates = func() *gateway.Certificates { return certificates }
+}
+
+// The authority of this run, and certificates of the app's key and of the platform's.
+var (
+	authority    = sync.OnceValue(newAuthority)
+	appCert      = sync.OnceValue(func() openapi.Certificate { return certificateOf(appID, appKey()) })
+	platformCert = sync.OnceValue(func() openapi.Certificate { return certificateOf("platform", platformKey()) })
+)
+
+func newAuthority() *openapi.Authority {
+	made, err := openapi.NewAuthority("Test Root", rootKey(), noon())
+	if err != nil {
+		panic(err)
+	}
+	return made
+}
+
+func certificateOf(subject string, key *rsa.PrivateKey) openapi.Certificate {
+	certificate, err := authority().Issue(subject, &key.PublicKey, noon())
+	if err != nil {
+		panic(err)
+	}
+	return certificate
+}
+
+// certified is the app in certificate mode, with these certificates and no public key.
+func certified(revoked bool, certificates ...openapi.Certificate) func(*gateway.Config, *gateway.App) {
+	return func(_ *gateway.Config, app *gateway.App) {
+		app.Key = nil
+		for _, certificate := range certificates {
+			known, err := gateway.NewAppCertificate(app.ID, certificate, authority().Root(), revoked)
+			if err != nil {
+				panic(err)
+			}
+			app.Certificates = append(app.Certificates, known)
+		}
+	}
+}
+
+// cardTypes are whose card types are.
+type cardTypes map[ridecode.CardType]codeissuer.AppID
+
+func (c cardTypes) CardTypeOwner(cardType ridecode.CardType) (codeissuer.AppID, bool) {
+	app, registered := c[cardType]
+	return app, registered
+}
+
+// denied is a deny list, ascending.
+type denied []ridecode.UserID
+
+func (d denied) DeniedUsers(_ context.Context, _ payment.AppID, skip, count int) ([]ridecode.UserID, error) {
+	skip = min(skip, len(d))
+	return d[skip:min(skip+count, len(d))], nil
+}
+
+// billFiles is a folder of bills.
+type billFiles string
+
+func (f billFiles) Bill(_ context.Context, merchant payment.Merchant, bill gateway.Bill) (*gateway.BillFile, error) {
+	file, err := os.Open(filepath.Join(string(f), string(merchant.App), bill.Type+"-"+bill.Date+".csv.zip"))
+	if err != nil {
+		return nil, err
+	}
+	return &gateway.BillFile{Name: bill.Type + "_" + bill.Date + ".csv.zip", Modified: noon(), Content: file}, nil
 }
 
 func (w *world) client(t testing.TB) *gateway.Client {
@@ -202,7 +302,23 @@ func encode(params map[string]string, names ...string) string {
 // post sends a request as it is and gives the whole answer.
 func (w *world) post(t testing.TB, query, contentType, body string) (header http.Header, answer []byte) {
 	t.Helper()
-	response, err := http.Post(w.url+"?"+query, contentType, bytes.NewReader([]byte(body)))
+	request, err := http.NewRequest(http.MethodPost, w.url+"?"+query, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", contentType)
+	return w.exchange(t, request)
+}
+
+func (w *world) do(t testing.TB, request *http.Request) []byte {
+	t.Helper()
+	_, answer := w.exchange(t, request)
+	return answer
+}
+
+func (w *world) exchange(t testing.TB, request *http.Request) (header http.Header, answer []byte) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +354,9 @@ func read(t testing.TB, answer []byte, signTypes ...openapi.SignType) node {
 	for name, value := range frame {
 		if name == "sign" {
 			n.Signed = json.Unmarshal(value, &signature) == nil
+			continue
+		}
+		if name == "alipay_cert_sn" {
 			continue
 		}
 		n.Name = name
