@@ -1,16 +1,13 @@
 package testkit_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/shuama/shuama/edge/gateway"
 	"github.com/shuama/shuama/internal/testkit"
+	"github.com/shuama/shuama/internal/testkit/nodeclient"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/role/payment"
 )
@@ -61,23 +58,12 @@ func callPublished(t *testing.T, w *testkit.World, calls []map[string]any) []pub
 	server := httptest.NewServer(w.Handler)
 	defer server.Close()
 	private, public := w.ClientKeys()
-	task, err := json.Marshal(map[string]any{"client": 4, "calls": calls, "config": map[string]any{"appId": testkit.AppID, "privateKey": private,
-		"alipayPublicKey": public, "keyType": "PKCS8", "gateway": server.URL + gateway.Path}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := filepath.Join("..", "..", "edge", "gateway", "testdata", "node", "call.js")
-	command := exec.Command("node", script)
-	command.Stdin = bytes.NewReader(task)
-	var faults bytes.Buffer
-	command.Stderr = &faults
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("node: %v: %s\nmake tools installs it and the client", err, faults.String())
-	}
+	task := map[string]any{"client": 4, "calls": calls, "config": map[string]any{"appId": testkit.AppID, "privateKey": private,
+		"alipayPublicKey": public, "keyType": "PKCS8", "gateway": server.URL + gateway.Path}}
 	var answers []published
-	if err := json.Unmarshal(output, &answers); err != nil || len(answers) != len(calls) {
-		t.Fatalf("%v: %s", err, output)
+	nodeclient.Run(t, "call.js", task, &answers)
+	if len(answers) != len(calls) {
+		t.Fatalf("%d answers to %d calls", len(answers), len(calls))
 	}
 	for i, answer := range answers {
 		if answer.Error != "" {

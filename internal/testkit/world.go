@@ -30,6 +30,7 @@ import (
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/codeissuer"
 	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/fare"
 	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/terminal"
 	"github.com/shuama/shuama/role/wallet"
@@ -39,8 +40,12 @@ import (
 const AppID = "2021000000000001"
 
 // Fares is the table of a World's merchant: bus 19 for 2 yuan, a metro of two stations for 6.
-const Fares = `{"version":"test","buses":[{"line":"19","fare":"2.00"}],
- "metro":{"stations":["A","B"],"fares":[["3.00","6.00"],["6.00","3.00"]]}}`
+func Fares() fare.Files {
+	return fare.Files{
+		"lines.csv":  []byte("line,group,fare\n19,bus,2.00\nmetro,metro,matrix\nmetro2,metro,matrix\n"),
+		"matrix.csv": []byte("from,A,B\nA,3.00,6.00\nB,6.00,3.00\n"),
+	}
+}
 
 // World is a city. Its fields may be used as they are; Restart makes its servers anew from disk.
 type World struct {
@@ -59,6 +64,8 @@ type World struct {
 	ring      *trust.KeyRing
 	terminals registered
 	logger    *slog.Logger
+	elsewhere payment.Store // nil: a file of its own
+	policy    *payment.Policy
 	platform  openapi.PrivateKey
 	app       openapi.PrivateKey
 	appKey    *rsa.PrivateKey
@@ -75,14 +82,29 @@ func New(t testing.TB, guaranteeFen money.Fen) *World {
 // NewLogging is New with somebody who reads the gateway's log.
 func NewLogging(t testing.TB, guaranteeFen money.Fen, logger *slog.Logger) *World {
 	t.Helper()
-	w := &World{T: t, logger: logger, Dir: t.TempDir(), now: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), terminals: registered{},
-		Payee: payment.Merchant{App: AppID, Account: payment.MerchantAccount("transit"), LoginName: "transit@example.com"}}
+	return newWorld(t, guaranteeFen, &World{logger: logger})
+}
+
+// NewOver is New over books that are kept elsewhere, as an institution with this policy.
+func NewOver(t testing.TB, guaranteeFen money.Fen, books payment.Store, policy payment.Policy) *World {
+	t.Helper()
+	return newWorld(t, guaranteeFen, &World{logger: slog.New(slog.DiscardHandler), elsewhere: books, policy: &policy})
+}
+
+func newWorld(t testing.TB, guaranteeFen money.Fen, w *World) *World {
+	t.Helper()
+	w.T, w.Dir, w.now, w.terminals = t, t.TempDir(), time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), registered{}
+	w.Payee = payment.Merchant{App: AppID, Account: payment.MerchantAccount("transit"), LoginName: "transit@example.com"}
+	if w.policy == nil {
+		policy := payment.DefaultPolicy()
+		w.policy = &policy
+	}
 	w.makeKeys()
 	w.Restart()
-	w.must(w.Payment.OpenHouse(t.Context()))
+	w.must(w.Payment.OpenHouse(t.Context(), w.now))
 	w.must(w.Payment.OpenMerchant(t.Context(), w.Payee))
 	if guaranteeFen > 0 {
-		w.must(w.Payment.TopUp(t.Context(), payment.TopUp{ID: "guarantee", Account: payment.GuaranteeAccount, AmountFen: guaranteeFen, At: w.now}))
+		w.must(w.Payment.TopUp(t.Context(), payment.TopUp{Number: "guarantee", Account: payment.GuaranteeAccount, AmountFen: guaranteeFen, At: w.now}))
 	}
 	t.Cleanup(w.close)
 	return w
@@ -141,8 +163,10 @@ func (w *World) Restart() {
 	office, err := store.Open(filepath.Join(w.Dir, "merchant.db"))
 	w.must(err)
 	w.open = []io.Closer{books, office}
-	w.Books = books.Payment()
-	w.Payment = payment.New(w.Books, w.ring, w.terminals, payment.DefaultPolicy())
+	if w.Books = w.elsewhere; w.Books == nil {
+		w.Books = books.Payment()
+	}
+	w.Payment = payment.New(w.Books, w.ring, w.terminals, *w.policy)
 	w.Issuer, err = codeissuer.New(codeissuer.Config{Slots: w.slots, Active: codeissuer.RotateEvery(24 * time.Hour),
 		Terms: codeissuer.DefaultTerms(), Users: w.Payment, Random: rand.Reader})
 	w.must(err)
@@ -162,7 +186,7 @@ func (w *World) connect(office *store.DB) {
 		w.Line = &Line{}
 	}
 	w.Line.handler = w.Handler
-	fares, err := merchant.ParseFares([]byte(Fares))
+	fares, err := fare.Parse(Fares())
 	w.must(err)
 	w.Merchant, err = merchant.New(office.Merchant(), w.Client(), merchant.Config{Keys: w.ring, Clock: ridecode.DefaultClock(), Fares: fares})
 	w.must(err)
@@ -195,7 +219,7 @@ func (w *World) Rider(user ridecode.UserID, balanceFen, creditFen money.Fen) *wa
 	w.T.Helper()
 	w.must(w.Payment.OpenUser(w.T.Context(), user, creditFen))
 	if balanceFen > 0 {
-		w.must(w.Payment.TopUp(w.T.Context(), payment.TopUp{ID: payment.TopUpID("first " + user), Account: payment.UserAccount(user), AmountFen: balanceFen, At: w.now}))
+		w.must(w.Payment.TopUp(w.T.Context(), payment.TopUp{Number: "first " + string(user), Account: payment.UserAccount(user), AmountFen: balanceFen, At: w.now}))
 	}
 	return w.Phone(codeissuer.Request{UserID: user})
 }
@@ -353,6 +377,11 @@ func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, errLost
 	}
 	return answer.Result(), nil
+}
+
+// Another makes another server of the institution, over the same books.
+func (w *World) Another(policy payment.Policy) *payment.Payment {
+	return payment.New(w.Books, w.ring, w.terminals, policy)
 }
 
 // Terminals is what the payment institution knows of terminals.
