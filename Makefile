@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests run, and the Debian package of each.
 TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
-         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user curl:curl espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils
 
 # Debian packages of the SDK's cross compilers (glibc headers are only recommended by them).
 SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
@@ -13,7 +13,7 @@ SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf 
 
 NODE_TESTS := edge/gateway/testdata/node
 
-.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers dudect torture demo generate
+.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers bench-gateway dudect torture demo generate
 
 test: tools sdk-tools vet unit foreign
 
@@ -24,7 +24,7 @@ tools:
 	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
 	@dpkg-query -W postgresql >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql; }
-	@[ -d $(NODE_TESTS)/node_modules ] || npm ci --no-audit --no-fund --prefix $(NODE_TESTS)
+	@[ -d $(NODE_TESTS)/node_modules/ajv ] || npm ci --no-audit --no-fund --prefix $(NODE_TESTS)
 
 vet:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
@@ -72,6 +72,10 @@ generate:
 
 bench:
 	$(GO) test -run '^$$' -bench 'Accept|Present|Update|Append|CCall' -benchmem ./role/... ./edge/... ./cmd/...
+
+# The gateway under load, beside a bare handler that only verifies and signs, in one interleaved run.
+bench-gateway:
+	$(GO) test -run '^$$' -bench Load -benchtime 1x ./edge/gateway
 
 # Our reader of QR codes beside zbar and ZXing, on 150 bad pictures.
 torture:

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/shuama/shuama/curve/secp256k1"
 	"github.com/shuama/shuama/edge/hsm"
-	"github.com/shuama/shuama/edge/store"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
@@ -30,28 +27,55 @@ import (
 //	issuer.sealed    institution private keys
 //	platform.sealed  the open platform's RSA key
 //	platform.pub     its public half, for merchants
+//	ca.sealed        the key of the authority for certificate mode, once shuama keys ca was run
+//	ca.crt           its certificate, for merchants
+//	platform.crt     the platform's own, for merchants
+//	contents.sealed  the keys that contents are encrypted with, of apps that have one
 //	authority.sealed the key that signs trust bundles
 //	authority.pub    its public half, for terminals
 //	trust/           the bundles, and what changed from one to the next
+//	bills/           reconciliation files: APP_ID/trade-2026-05-11.csv.zip
 //	shuama.db        the books
 type city struct {
 	dir      string
 	settings citySettings
+	sealer   hsm.Sealer // of a server: nil where nothing is unsealed
 }
 
 type citySettings struct {
-	Institution string        `json:"institution"` // 机构编码, 8 hex digits
-	Apps        []appSettings `json:"apps"`
-	Trust       trustSettings `json:"trust"`
+	Institution string         `json:"institution"` // 机构编码, 8 hex digits
+	Apps        []appSettings  `json:"apps"`
+	RetiredApps []string       `json:"retired_apps,omitempty"` // removed: their trades stand, so nobody gets the number again
+	Trust       trustSettings  `json:"trust"`
+	Database    string         `json:"database,omitempty"`   // postgres://…, where the books are; empty: shuama.db
+	RidersURL   string         `json:"riders_url,omitempty"` // where notices for riders go
+	Payment     policySettings `json:"payment"`
 }
 
 type appSettings struct {
 	AppID     string             `json:"app_id"`
 	Merchant  string             `json:"merchant"`
 	LoginName string             `json:"login_name"`
-	PublicKey string             `json:"public_key"`           // RSA, one line of base64
+	PublicKey string             `json:"public_key"`           // RSA, one line of base64; empty for an app that uses certificates
 	AllowSHA1 bool               `json:"allow_sha1,omitempty"` // sign_type RSA is taken too, for clients that know no other
 	Terminals []terminalSettings `json:"terminals"`
+
+	PreviousKey   string                `json:"previous_key,omitempty"` // is taken until PreviousUntil
+	PreviousUntil time.Time             `json:"previous_until,omitzero"`
+	Certificates  []certificateSettings `json:"certificates,omitempty"`
+	Disabled      bool                  `json:"disabled,omitempty"`
+	Methods       []string              `json:"methods"` // what it may call; null, as in older cities, is the first three
+	CallsPerSec   int                   `json:"calls_per_sec,omitempty"`
+	MethodCalls   map[string]int        `json:"method_calls_per_sec,omitempty"`
+	NotifyURL     string                `json:"notify_url,omitempty"` // where notices of its trades go
+	Addresses     []string              `json:"addresses,omitempty"`  // where its calls come from; none is anywhere
+	CardTypes     []string              `json:"card_types,omitempty"` // whose virtual cards it sends
+}
+
+type certificateSettings struct {
+	SN          string    `json:"sn"`
+	Certificate string    `json:"certificate"` // DER, one line of base64
+	Revoked     time.Time `json:"revoked,omitzero"`
 }
 
 type terminalSettings struct {
@@ -92,7 +116,7 @@ func (c *city) app(id string) (*appSettings, error) {
 			return &c.settings.Apps[i], nil
 		}
 	}
-	return nil, fmt.Errorf("no app %s in this city: register it with shuama keys app", id)
+	return nil, fmt.Errorf("no app %s in this city: see shuama app list, or register it with shuama keys app", id)
 }
 
 func (a *appSettings) payee() payment.Merchant {
@@ -100,51 +124,6 @@ func (a *appSettings) payee() payment.Merchant {
 }
 
 func (c *city) keyList() ([]trust.Key, error) { return readKeyList(c.path("keys.json")) }
-
-// books is the payment institution of a city, opened.
-type books struct {
-	*payment.Payment
-	register *liveRegister
-	db       *store.DB
-}
-
-func (b *books) Close() error { return b.db.Close() }
-
-// openBooks opens the books and the institution's own accounts.
-func (c *city) openBooks(ctx context.Context, window int) (*books, error) {
-	known, err := c.register(window)
-	if err != nil {
-		return nil, err
-	}
-	if err := mustExist(c.path("shuama.db"), "the books of this city"); err != nil {
-		return nil, err
-	}
-	db, err := store.Open(c.path("shuama.db"))
-	if err != nil {
-		return nil, err
-	}
-	live := &liveRegister{}
-	live.current.Store(known)
-	policy := payment.DefaultPolicy()
-	policy.Panicked = func(what, stack string) { slog.Error("panic in a trade", "what", what, "stack", stack) }
-	b := &books{Payment: payment.New(db.Payment(), live, live, policy), register: live, db: db}
-	if err := c.openAccounts(ctx, b); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return b, nil
-}
-
-func (c *city) openAccounts(ctx context.Context, b *books) error {
-	if err := b.OpenHouse(ctx); err != nil {
-		return err
-	}
-	for i := range c.settings.Apps {
-		if err := b.OpenMerchant(ctx, c.settings.Apps[i].payee()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // registeredTerminals is payment.TerminalKeys from the settings.
 type registeredTerminals map[terminalName]record.Integrity

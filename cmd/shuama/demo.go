@@ -292,7 +292,7 @@ func (s *story) upload() error {
 		if err != nil {
 			return err
 		}
-		s.say("   trade %s  %s  %s yuan (%s)\n", trade.OutTradeNo, trade.Subject, trade.AmountFen.Yuan(), trade.FareReason)
+		s.say("   trade %s  %s  %s yuan (%s)\n", trade.OutTradeNo, trade.Subject, trade.AmountFen.Yuan(), trade.FareReason())
 	}
 	return nil
 }
@@ -395,7 +395,7 @@ func (s *story) balance() error {
 	if err != nil {
 		return err
 	}
-	s.say("%s", auditText(report))
+	s.say("%s", auditText(report, false))
 	if len(report.Faults) > 0 {
 		return errors.New("the books do not add up")
 	}

@@ -22,11 +22,12 @@ type runningServer struct {
 
 // serve starts the gateway on a listener.
 func (s *story) serve(listener net.Listener) error {
-	b, err := s.home.openBooks(s.outer.context, trust.WindowFast)
+	s.home.sealer = s.sealer
+	b, err := s.home.openBooks(s.outer.context, bookFlags{}, trust.WindowFast, s.outer.now())
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	handler, err := s.home.gateway(s.quiet(), b, s.sealer)
+	handler, err := s.home.gateway(s.quiet(), b, gateway.Config{}, "http://"+listener.Addr().String())
 	if err != nil {
 		return errors.Join(err, listener.Close(), b.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/shuama/shuama/curve/secp256k1"
@@ -27,6 +28,7 @@ type keysCommand struct {
 	App      keysAppCommand      `cmd:"" help:"Register a merchant's app, and make the merchant's folder with its key."`
 	Terminal keysTerminalCommand `cmd:"" help:"Make a terminal's signing key and register it."`
 	List     keysListCommand     `cmd:"" help:"Print the institution's public keys, for terminals."`
+	CA       keysCACommand       `cmd:"" name:"ca" help:"Make the authority and the platform's certificate, for certificate mode."`
 }
 
 type keysInitCommand struct {
@@ -70,7 +72,7 @@ func (c *keysInitCommand) Run(w *world) error {
 	if err := made.save(); err != nil {
 		return err
 	}
-	if _, err := made.publish(sealer, w.now().UTC().Truncate(time.Second)); err != nil {
+	if _, err := made.publish(sealer, w.now().UTC().Truncate(time.Second), nil); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.stdout, "Made %s: %d institution keys and the platform's RSA key, sealed.\nNext: shuama keys app %s APP_ID --out merchant\n",
@@ -154,6 +156,9 @@ func (c *keysAppCommand) register(w *world, home *city) error {
 	if _, err := home.app(c.AppID); err == nil {
 		return fmt.Errorf("app %s is registered already", c.AppID)
 	}
+	if slices.Contains(home.settings.RetiredApps, c.AppID) {
+		return fmt.Errorf("app %s was removed: its trades stand under this number, so take another", c.AppID)
+	}
 	if c.Out == "" && c.PublicKey == "" {
 		return errors.New("say whose key it is: --out DIR makes a merchant's folder, --public-key FILE takes the merchant's own")
 	}
@@ -165,12 +170,12 @@ func (c *keysAppCommand) register(w *world, home *city) error {
 		return err
 	}
 	home.settings.Apps = append(home.settings.Apps, appSettings{AppID: c.AppID, Merchant: c.Merchant, LoginName: c.Login,
-		PublicKey: openapi.BareKey(public), AllowSHA1: c.AllowSHA1, Terminals: []terminalSettings{}})
+		PublicKey: openapi.BareKey(public), AllowSHA1: c.AllowSHA1, Terminals: []terminalSettings{}, Methods: methodNames()})
 	if err := home.save(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "Registered app %s. A running gateway takes it up at once.\nNext: shuama keys terminal %s %s POS_ID --out gate\n",
-		c.AppID, c.Dir, c.AppID)
+	fmt.Fprintf(w.stdout, "Registered app %s. A running gateway takes it up at once.\nNext: shuama keys terminal %s %s POS_ID --out gate\nWhat its client needs: shuama app show %s %s\n",
+		c.AppID, c.Dir, c.AppID, c.Dir, c.AppID)
 	return nil
 }
 

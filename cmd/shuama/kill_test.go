@@ -22,38 +22,33 @@ import (
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/terminal"
+	"github.com/shuama/shuama/role/wallet"
 )
 
 const (
-	killCount    = 50
-	killRides    = 2000
-	killFare     = money.Fen(2_00)
-	killBatch    = 7
-	killSenders  = 3
-	killRideUser = "2088000000000001"
+	killCount   = 50
+	killRides   = 4000
+	killFare    = money.Fen(2_00)
+	killBatch   = 7
+	killSenders = 3
+	killUsers   = 12 // every third has no money: the guarantee fund pays
 )
+
+func killUser(n int) ridecode.UserID { return ridecode.UserID(fmt.Sprintf("20880000000000%02d", n)) }
 
 // The server is killed fifty times, at random moments, while merchants settle: no trade is lost, none
 // is paid twice, what was answered stays answered, and the books are proven.
 func TestKilledServer(t *testing.T) {
-	k := newKilling(t)
-	load, stop := context.WithCancel(t.Context())
-	var senders sync.WaitGroup
-	for sender := range killSenders {
-		senders.Go(func() { k.send(load, rand.New(rand.NewPCG(uint64(sender), 2))) })
-	}
+	k := newKilling(t, 1, "")
+	stop := k.load()
 	random := rand.New(rand.NewPCG(7, 7))
 	for range killCount {
-		server := k.start()
+		k.servers[0].start()
 		time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
-		if err := server.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = server.Wait() // it was killed: that is its error
+		k.servers[0].kill()
 	}
 	stop()
-	senders.Wait()
-	k.prove()
+	k.prove(killCount)
 }
 
 // killing is a city under load.
@@ -61,8 +56,7 @@ type killing struct {
 	t       *testing.T
 	dir     string
 	binary  string
-	address string
-	client  *gateway.Client
+	servers []*killed
 	trades  []openapi.Trade
 
 	mutex    sync.Mutex
@@ -71,33 +65,57 @@ type killing struct {
 	faults   int
 }
 
-func newKilling(t *testing.T) *killing {
-	k := &killing{t: t, dir: t.TempDir(), address: freeAddress(t), answered: map[openapi.OutTradeNo]openapi.TradeNo{}}
+// killed is one server of a city, and the merchant's way to it.
+type killed struct {
+	k       *killing
+	address string
+	client  *gateway.Client
+	process *exec.Cmd
+}
+
+// newKilling makes a city, with books of its own or in a database.
+func newKilling(t *testing.T, servers int, database string, layout ...string) *killing {
+	k := &killing{t: t, dir: t.TempDir(), answered: map[openapi.OutTradeNo]openapi.TradeNo{}}
 	k.binary = filepath.Join(k.dir, "shuama")
 	if out, err := exec.Command("go", "build", "-o", k.binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	// The rides were an hour ago: a server refuses records from the future.
-	clock := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	// The rides were two hours ago: a server refuses records from the future.
+	clock := time.Now().UTC().Truncate(time.Second).Add(-2 * time.Hour)
 	w := &world{context: t.Context(), stdin: strings.NewReader(""), stdout: io.Discard, stderr: &bytes.Buffer{}, now: func() time.Time { return clock }}
-	for _, command := range []string{
-		"keys init city", "keys app city 2021000000000001 --merchant transit --out merchant --gateway http://" + k.address + gateway.Path,
-		"keys terminal city 2021000000000001 bus --out gate", "account open city " + killRideUser,
-		"account top-up city " + killRideUser + " 1000000 --number 1", "wallet fetch city " + killRideUser + " --out phone",
-	} {
-		args := strings.Fields(command)
-		for i, arg := range args {
-			if arg == "city" || arg == "gate" || arg == "phone" || arg == "merchant" && args[i-1] == "--out" {
-				args[i] = filepath.Join(k.dir, arg)
-			}
+	for range servers {
+		k.servers = append(k.servers, &killed{k: k, address: freeAddress(t)})
+	}
+	k.run(w, "keys init", k.path("city"))
+	if database != "" {
+		k.run(w, "db use", append([]string{k.path("city"), database}, layout...)...)
+	}
+	k.run(w, "keys app", k.path("city"), "2021000000000001", "--merchant", "transit", "--out", k.path("merchant"), "--gateway", "http://gateway.invalid"+gateway.Path)
+	k.run(w, "keys terminal", k.path("city"), "2021000000000001", "bus", "--out", k.path("gate"))
+	k.run(w, "account top-up", k.path("city"), "guarantee", "100000", "--number", "fund")
+	for n := range killUsers {
+		user := string(killUser(n))
+		k.run(w, "account open", k.path("city"), user)
+		if n%3 != 0 {
+			k.run(w, "account top-up", k.path("city"), user, "100000", "--number", user)
 		}
-		if status := run(w, args); status != exitAccepted {
-			t.Fatalf("shuama %s: %s", command, w.stderr)
-		}
+		k.run(w, "wallet fetch", k.path("city"), user, "--out", k.path("phone"+user))
 	}
 	k.ride(w, &clock)
-	k.connect(w)
+	for _, server := range k.servers {
+		server.connect(w)
+	}
 	return k
+}
+
+func (k *killing) path(name string) string { return filepath.Join(k.dir, name) }
+
+// run runs a command in this process.
+func (k *killing) run(w *world, command string, args ...string) {
+	k.t.Helper()
+	if status := run(w, append(strings.Fields(command), args...)); status != exitAccepted {
+		k.t.Fatalf("shuama %s %v: %s", command, args, w.stderr)
+	}
 }
 
 // freeAddress is a port that nobody listens at now.
@@ -112,18 +130,22 @@ func freeAddress(t *testing.T) string {
 
 // ride makes the trades: one code a second, through a real gate.
 func (k *killing) ride(w *world, clock *time.Time) {
-	phone, err := (&walletShowCommand{Dir: filepath.Join(k.dir, "phone")}).open()
-	if err != nil {
-		k.t.Fatal(err)
+	var phones []*wallet.Wallet
+	for n := range killUsers {
+		phone, err := (&walletShowCommand{Dir: k.path("phone" + string(killUser(n)))}).open()
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		phones = append(phones, phone)
 	}
-	gate, err := (&terminalCommand{Dir: filepath.Join(k.dir, "gate"), Line: "19", Amount: killFare.Yuan()}).open(w)
+	gate, err := (&terminalCommand{Dir: k.path("gate"), Line: "19", Amount: killFare.Yuan()}).open(w)
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	defer gate.journal.Close()
 	for i := range killRides {
 		*clock = clock.Add(time.Second)
-		code, err := phone.Present(*clock)
+		code, err := phones[i%killUsers].Present(*clock)
 		if err != nil {
 			k.t.Fatal(err)
 		}
@@ -131,48 +153,71 @@ func (k *killing) ride(w *world, clock *time.Time) {
 		if got.Verdict != ridecode.Success {
 			k.t.Fatal(got.Trace.Reason())
 		}
-		k.trades = append(k.trades, openapi.Trade{OutTradeNo: openapi.OutTradeNo(fmt.Sprintf("LINE19_%06d", i)), UserID: killRideUser,
+		k.trades = append(k.trades, openapi.Trade{OutTradeNo: openapi.OutTradeNo(fmt.Sprintf("LINE19_%06d", i)), UserID: killUser(i % killUsers),
 			OrderTime: *clock, Subject: "公交-19路", AmountFen: killFare, Records: [][]byte{got.Record}})
 	}
 }
 
-func (k *killing) connect(w *world) {
+func (s *killed) connect(w *world) {
 	live := *w
 	live.now = time.Now
-	client, err := (&merchantSettleCommand{Dir: filepath.Join(k.dir, "merchant")}).client(&live)
+	dir := s.k.path("merchant")
+	settings, err := readMerchant(dir)
 	if err != nil {
-		k.t.Fatal(err)
+		s.k.t.Fatal(err)
 	}
-	k.client = client
+	settings.Gateway = "http://" + s.address + gateway.Path
+	sealer, err := (&sealFlags{}).sealer(dir)
+	if err != nil {
+		s.k.t.Fatal(err)
+	}
+	if s.client, err = newClient(&live, dir, settings, sealer); err != nil {
+		s.k.t.Fatal(err)
+	}
 }
 
 // start runs the server and waits until it serves.
-func (k *killing) start() *exec.Cmd {
-	k.t.Helper()
-	server := exec.Command(k.binary, "serve", filepath.Join(k.dir, "city"), "--listen", k.address)
-	out, err := server.StdoutPipe()
+func (s *killed) start() {
+	t := s.k.t
+	t.Helper()
+	s.process = exec.Command(s.k.binary, "serve", s.k.path("city"), "--listen", s.address)
+	out, err := s.process.StdoutPipe()
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var faults bytes.Buffer
-	server.Stderr = &faults
-	if err := server.Start(); err != nil {
-		k.t.Fatal(err)
+	s.process.Stderr = &faults
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasPrefix(line, "Serving http://") {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-		k.t.Fatalf("the server says %q: %s", line, &faults)
+		s.kill()
+		t.Fatalf("the server says %q: %s", line, &faults)
 	}
-	return server
 }
 
-// send settles trades at random, again and again, settled ones too.
+// kill ends the server as a power cut does.
+func (s *killed) kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait() // it was killed: that is its error
+}
+
+// load lets merchants send until stop, which waits for them.
+func (k *killing) load() (stop func()) {
+	ctx, cancel := context.WithCancel(k.t.Context())
+	var senders sync.WaitGroup
+	for sender := range killSenders {
+		senders.Go(func() { k.send(ctx, rand.New(rand.NewPCG(uint64(sender), 2))) })
+	}
+	return func() { cancel(); senders.Wait() }
+}
+
+// send settles trades at random, again and again, settled ones too, through any server.
 func (k *killing) send(ctx context.Context, random *rand.Rand) {
 	for ctx.Err() == nil {
 		first := random.IntN(len(k.trades) - killBatch)
 		batch := k.trades[first : first+killBatch]
-		results, err := k.client.Settle(ctx, batch)
+		results, err := k.servers[random.IntN(len(k.servers))].client.Settle(ctx, batch)
 		if err != nil {
 			k.note(func() { k.faults++ })
 			time.Sleep(2 * time.Millisecond)
@@ -205,15 +250,15 @@ func (k *killing) check(result openapi.TradeResult) {
 }
 
 // prove settles the rest in peace, and adds up.
-func (k *killing) prove() {
+func (k *killing) prove(kills int) {
 	k.t.Helper()
 	if len(k.answered) == 0 || k.faults == 0 {
 		k.t.Fatalf("%d trades answered and %d requests lost: the load did not meet the kills", len(k.answered), k.faults)
 	}
 	acknowledged := len(k.answered)
-	server := k.start()
+	k.servers[0].start()
 	for first := 0; first < len(k.trades); first += openapi.MaxTrades {
-		results, err := k.client.Settle(k.t.Context(), k.trades[first:min(first+openapi.MaxTrades, len(k.trades))])
+		results, err := k.servers[0].client.Settle(k.t.Context(), k.trades[first:min(first+openapi.MaxTrades, len(k.trades))])
 		if err != nil {
 			k.t.Fatal(err)
 		}
@@ -221,23 +266,25 @@ func (k *killing) prove() {
 			k.check(result)
 		}
 	}
-	_ = server.Process.Kill()
-	_ = server.Wait()
+	k.servers[0].kill()
 	k.audit()
 	k.t.Logf("%d kills: %d answers, %d requests lost, %d trades acknowledged before the end, all %d settled once",
-		killCount, k.answers, k.faults, acknowledged, len(k.answered))
+		kills, k.answers, k.faults, acknowledged, len(k.answered))
 }
 
 func (k *killing) audit() {
-	home, err := openCity(filepath.Join(k.dir, "city"))
+	home, err := openCity(k.path("city"))
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	b, err := home.openBooks(k.t.Context(), trust.WindowSmall)
+	b, err := home.openBooks(k.t.Context(), bookFlags{}, trust.WindowSmall, time.Now())
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	defer b.Close()
+	if _, err := b.Arrive(k.t.Context(), time.Now()); err != nil {
+		k.t.Fatal(err)
+	}
 	report, err := b.Audit(k.t.Context())
 	if err != nil {
 		k.t.Fatal(err)
@@ -245,11 +292,22 @@ func (k *killing) audit() {
 	for _, fault := range report.Faults {
 		k.t.Error("audit: " + fault)
 	}
-	accounts, err := b.Accounts(k.t.Context(), payment.MerchantAccount("transit"))
+	merchant, claims := payment.MerchantAccount("transit"), payment.ClaimsAccount
+	accounts, err := b.Accounts(k.t.Context(), merchant, claims)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	if paid := accounts[payment.MerchantAccount("transit")].Balance; report.Trades != killRides || len(k.answered) != killRides || paid != killRides*killFare {
-		k.t.Errorf("%d rides: %d trades in the books, %d answered, %s paid", killRides, report.Trades, len(k.answered), paid)
+	paid, owed := accounts[merchant].Balance, accounts[claims].Balance
+	if report.Trades != killRides || len(k.answered) != killRides || paid != killRides*killFare || owed != ridesOfPoor()*killFare || report.UnderWay != 0 {
+		k.t.Errorf("%d rides: %d trades in the books, %d answered, %s paid, %s owed", killRides, report.Trades, len(k.answered), paid, owed)
 	}
+}
+
+func ridesOfPoor() (count money.Fen) {
+	for i := range killRides {
+		if i%killUsers%3 == 0 {
+			count++
+		}
+	}
+	return count
 }

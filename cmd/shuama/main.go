@@ -27,13 +27,18 @@ type cli struct {
 	Demo        demoCommand        `cmd:"" help:"Show a city at work: two riders, a bus, a metro, the settlement, and what is refused."`
 	Inspect     inspectCommand     `cmd:"" help:"Explain a code, a record or a picture: every field, every check, the verdict."`
 	Keys        keysCommand        `cmd:"" help:"Make an institution and its keys, register apps and terminals."`
-	Account     accountCommand     `cmd:"" help:"Open and top up accounts, show the books, prove them."`
+	App         appCommand         `cmd:"" help:"Manage registered apps: methods, keys, certificates, limits, addresses."`
+	Account     accountCommand     `cmd:"" help:"Open and top up accounts, refund rides, stop riders."`
+	Audit       auditCommand       `cmd:"" help:"Prove the books, and show every balance."`
+	Day         dayCommand         `cmd:"" help:"Close accounting days: bills, statements, payouts."`
+	DB          dbCommand          `cmd:"" name:"db" help:"Keep the books in PostgreSQL, on one machine or several."`
 	Trust       trustCommand       `cmd:"" help:"What terminals trust: deny and allow users, publish bundles."`
-	Serve       serveCommand       `cmd:"" help:"Run the open platform: key.query, record.verify, trade.settle."`
+	Serve       serveCommand       `cmd:"" help:"Run the open platform."`
 	Wallet      walletCommand      `cmd:"" help:"Fetch a grant for a rider, and show ride codes."`
 	Terminal    terminalCommand    `cmd:"" help:"Run a gate: codes in, verdicts and records out."`
 	Conformance conformanceCommand `cmd:"" help:"Hold any verifier of ride codes to attack vectors, and print its score."`
 	Merchant    merchantCommand    `cmd:"" help:"Collect records, price trips, settle trades until each has a final answer."`
+	Fare        fareCommand        `cmd:"" help:"Check fare tables, explain fares, and replay a month under other tables."`
 }
 
 // world is what commands get from outside: nothing of it is reached in another way.

@@ -49,9 +49,11 @@ func TestDemo(t *testing.T) {
 
 // Every command explains itself with an example.
 func TestHelpHasExamples(t *testing.T) {
-	for _, command := range []string{"demo", "inspect", "keys init", "keys app", "keys terminal", "keys list", "account open", "account top-up",
+	for _, command := range []string{"demo", "inspect", "keys init", "keys app", "keys terminal", "keys list", "keys ca", "app list", "app show",
+		"app allow", "app forbid", "app rotate-key", "app certificate", "app revoke", "app encrypt", "app limit", "app address", "app card-type", "app disable",
+		"app enable", "app remove", "app openapi", "account open", "account top-up",
 		"account audit", "serve", "wallet fetch", "wallet show", "terminal", "merchant collect", "merchant settle", "merchant serve", "merchant gaps",
-		"merchant list", "trust deny", "trust allow", "trust publish", "trust show", "conformance"} {
+		"merchant list", "merchant statement", "merchant complete", "merchant recount", "fare check", "fare explain", "fare replay", "trust deny", "trust allow", "trust publish", "trust show", "conformance"} {
 		var out bytes.Buffer
 		w := &world{context: context.Background(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: time.Now}
 		status := run(w, append(strings.Fields(command), "--help"))

@@ -17,22 +17,30 @@ import (
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/fare"
 )
 
 type merchantCommand struct {
-	Collect merchantCollectCommand `cmd:"" help:"Take the records of terminals' journals in."`
-	Settle  merchantSettleCommand  `cmd:"" help:"Send trades until each has a final answer."`
-	Serve   merchantServeCommand   `cmd:"" help:"Take records from terminals over the network, and settle all the time."`
-	Gaps    merchantGapsCommand    `cmd:"" help:"Tell which records of which terminals are missing or doubled."`
-	List    merchantListCommand    `cmd:"" help:"List trades, open trips and what stands aside."`
+	Collect   merchantCollectCommand   `cmd:"" help:"Take the records of terminals' journals in."`
+	Settle    merchantSettleCommand    `cmd:"" help:"Send trades until each has a final answer."`
+	Serve     merchantServeCommand     `cmd:"" help:"Take records from terminals over the network, and settle all the time."`
+	Gaps      merchantGapsCommand      `cmd:"" help:"Tell which records of which terminals are missing or doubled."`
+	List      merchantListCommand      `cmd:"" help:"List trades, open trips, refunds and what stands aside."`
+	Statement merchantStatementCommand `cmd:"" help:"Explain what a rider's trips cost, line by line, and what was paid for them."`
+	Complete  merchantCompleteCommand  `cmd:"" help:"Complete a trip without entry or exit with its rider's word."`
+	Recount   merchantRecountCommand   `cmd:"" help:"Price a month's unsent trades anew, after its fare tables were changed."`
 }
 
 // merchantSettings is merchant.json in a merchant's folder, beside merchant.sealed, platform.pub,
-// keys.json, fares.json and merchant.db.
+// keys.json, merchant.db and the folder fares.
 type merchantSettings struct {
 	Gateway     string `json:"gateway"`
 	AppID       string `json:"app_id"`
 	PairWaitMin int    `json:"pair_wait_min"` // how long a metro trade waits for records that come late
+
+	DefaultAfterHours   int `json:"default_after_hours"`   // when a trip without entry or exit is charged its default fare
+	CompleteWithinHours int `json:"complete_within_hours"` // how long its rider may complete it
+	MaxLateDays         int `json:"max_late_days"`         // a record that comes later stands aside
 }
 
 // defaultPairWaitMin is longer than most gates are without a network: a trade that is sent before an
@@ -40,17 +48,20 @@ type merchantSettings struct {
 const defaultPairWaitMin = 30
 
 func readMerchant(dir string) (merchantSettings, error) {
-	settings := merchantSettings{PairWaitMin: defaultPairWaitMin}
+	settings := newMerchantSettings()
 	return settings, readJSON(filepath.Join(dir, "merchant.json"), &settings)
 }
 
-// sampleFares is where a new merchant starts: one bus line and a small metro.
-const sampleFares = `{"version": "sample",
- "buses": [{"line": "19", "fare": "2.00"}],
- "metro": {"stations": ["人民广场", "松江大学城"],
-           "fares": [["3.00", "6.00"],
-                     ["6.00", "3.00"]]}}
-`
+func newMerchantSettings() merchantSettings {
+	return merchantSettings{PairWaitMin: defaultPairWaitMin, DefaultAfterHours: int(merchant.DefaultDefaultAfter / time.Hour),
+		CompleteWithinHours: int(merchant.DefaultCompleteWithin / time.Hour), MaxLateDays: int(merchant.DefaultMaxLate / (24 * time.Hour))}
+}
+
+// config is how the merchant works by its settings.
+func (s merchantSettings) config() merchant.Config {
+	return merchant.Config{PairWait: time.Duration(s.PairWaitMin) * time.Minute, DefaultAfter: time.Duration(s.DefaultAfterHours) * time.Hour,
+		CompleteWithin: time.Duration(s.CompleteWithinHours) * time.Hour, MaxLate: time.Duration(s.MaxLateDays) * 24 * time.Hour}
+}
 
 // makeMerchantFolder makes a merchant's key, sealed, and what else it needs to call the gateway.
 func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
@@ -74,15 +85,17 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return public, errors.Join(makeToken(c.Out), makeBooks(filepath.Join(c.Out, "merchant.db")),
-		replaceFile(filepath.Join(c.Out, "fares.json"), []byte(sampleFares), 0o644),
-		writeJSON(filepath.Join(c.Out, "merchant.json"), merchantSettings{Gateway: c.Gateway, AppID: c.AppID, PairWaitMin: defaultPairWaitMin}))
+	settings := newMerchantSettings()
+	settings.Gateway, settings.AppID = c.Gateway, c.AppID
+	return public, errors.Join(makeToken(c.Out), makeBooks(filepath.Join(c.Out, "merchant.db")), makeSampleFares(filepath.Join(c.Out, faresFolder)),
+		writeJSON(filepath.Join(c.Out, "merchant.json"), settings))
 }
 
 // office is a merchant at work.
 type office struct {
 	*merchant.Merchant
-	db *store.DB
+	db     *store.DB
+	tariff *fare.Tariff
 }
 
 func (o *office) Close() error { return o.db.Close() }
@@ -93,13 +106,9 @@ func openOffice(dir string, settler merchant.Settler) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	fares, err := os.ReadFile(filepath.Join(dir, "fares.json"))
+	tariff, err := readTariff(filepath.Join(dir, faresFolder))
 	if err != nil {
 		return nil, err
-	}
-	table, err := merchant.ParseFares(fares)
-	if err != nil {
-		return nil, fmt.Errorf("fares.json: %w", err)
 	}
 	ring, err := readKeyRing(filepath.Join(dir, "keys.json"), trust.WindowFast)
 	if err != nil {
@@ -112,12 +121,13 @@ func openOffice(dir string, settler merchant.Settler) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := merchant.New(db.Merchant(), settler, merchant.Config{Keys: ring, Clock: ridecode.DefaultClock(), Fares: table,
-		PairWait: time.Duration(settings.PairWaitMin) * time.Minute})
+	config := settings.config()
+	config.Keys, config.Clock, config.Fares = ring, ridecode.DefaultClock(), tariff
+	m, err := merchant.New(db.Merchant(), settler, config)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &office{Merchant: m, db: db}, nil
+	return &office{Merchant: m, db: db, tariff: tariff}, nil
 }
 
 // notSettling is the Settler of commands that only take in and list.
@@ -313,12 +323,12 @@ func (c *merchantListCommand) Run(w *world) error {
 		return err
 	}
 	defer o.Close()
-	for _, state := range []merchant.TradeState{merchant.Waiting, merchant.Sent, merchant.Settled, merchant.Failed, merchant.Aside} {
+	for _, state := range []merchant.TradeState{merchant.Waiting, merchant.Sent, merchant.Settled, merchant.Failed, merchant.Free, merchant.Aside} {
 		if err := listTrades(w, o, state); err != nil {
 			return err
 		}
 	}
-	return errors.Join(listOpen(w, o), listAside(w, o))
+	return errors.Join(listOpen(w, o), listRefunds(w, o), listAside(w, o))
 }
 
 func listTrades(w *world, o *office, state merchant.TradeState) error {
@@ -336,7 +346,17 @@ func listOpen(w *world, o *office) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w.stdout, "OPEN     %s of %s at %s %s, %s\n", tap.Kind, tap.Rider.UserID, tap.Line, tap.Station, tap.At.Format(time.RFC3339))
+		fmt.Fprintf(w.stdout, "OPEN     %s  %s of %s at %s %s, %s\n", tap.Record, tap.Kind, tap.Rider.UserID, plain(tap.Line), plain(tap.Station), tap.At.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func listRefunds(w *world, o *office) error {
+	for refund, err := range o.Refunds(w.context) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.stdout, "REFUND   %s  %s yuan of %s (%s)  %s\n", refund.Number, refund.AmountFen.Yuan(), refund.OutTradeNo, refund.TradeState, refund.Reason)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,41 +14,94 @@ import (
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/codeissuer"
 	"github.com/shuama/shuama/role/payment"
 )
 
-// register is who and what a city knows: institution keys, terminals, apps. One that is in use is never
-// changed: a newer one takes its place.
+// register is who and what a city knows: institution keys, terminals, apps and their card types, certificates,
+// the deny list. One that is in use is never changed: a newer one takes its place.
 type register struct {
-	settings  citySettings
-	ring      *trust.KeyRing
-	terminals registeredTerminals
-	apps      *gateway.AppList
+	settings     citySettings
+	ring         *trust.KeyRing
+	terminals    registeredTerminals
+	apps         *gateway.AppList
+	cardTypes    map[ridecode.CardType]codeissuer.AppID
+	certificates *gateway.Certificates // nil while there is no authority
+	denied       []ridecode.UserID     // ascending
 }
+
+// rememberedGrants is how many grants a server knows to be good without looking again: those of the riders of
+// some hours, in some ten megabytes.
+const rememberedGrants = 1 << 17
 
 func (c *city) register(window int) (*register, error) {
 	ring, err := readKeyRing(c.path("keys.json"), window)
 	if err != nil {
 		return nil, err
 	}
+	if window == trust.WindowFast { // a server
+		ring.Remember(rememberedGrants)
+	}
 	terminals, err := c.terminalKeys()
 	if err != nil {
 		return nil, err
 	}
-	apps, err := c.apps()
+	root, certificates, err := c.certificates()
 	if err != nil {
 		return nil, err
 	}
-	return &register{settings: c.settings, ring: ring, terminals: terminals, apps: apps}, nil
+	apps, err := c.apps(root)
+	if err != nil {
+		return nil, err
+	}
+	cardTypes, err := c.cardTypes()
+	if err != nil {
+		return nil, err
+	}
+	return &register{settings: c.settings, ring: ring, terminals: terminals, apps: apps, cardTypes: cardTypes, certificates: certificates, denied: c.denied()}, nil
+}
+
+// cardTypes refuses a type of two apps: each would see the other's cards.
+func (c *city) cardTypes() (map[ridecode.CardType]codeissuer.AppID, error) {
+	types := map[ridecode.CardType]codeissuer.AppID{}
+	for _, app := range c.settings.Apps {
+		for _, cardType := range app.CardTypes {
+			if other, taken := types[ridecode.CardType(cardType)]; taken {
+				return nil, fmt.Errorf("city.json: card type %s is registered for app %s and for app %s", cardType, other, app.AppID)
+			}
+			types[ridecode.CardType(cardType)] = codeissuer.AppID(app.AppID)
+		}
+	}
+	return types, nil
+}
+
+// denied is what shuama trust deny keeps, ascending.
+func (c *city) denied() []ridecode.UserID {
+	var users []ridecode.UserID
+	for _, member := range c.settings.Trust.Denied {
+		users = append(users, ridecode.UserID(member.User))
+	}
+	slices.Sort(users)
+	return slices.Compact(users)
 }
 
 // liveRegister is the register of this moment. It is what payment and gateway ask.
-type liveRegister struct{ current atomic.Pointer[register] }
+type liveRegister struct {
+	current atomic.Pointer[register]
+	riders  atomic.Pointer[[]ridecode.UserID] // whom the books put on the deny list, ascending
+}
 
 // IssuerKey finds an institution key.
 func (l *liveRegister) IssuerKey(id ridecode.KeyID) (ridecode.Verifier, bool) {
 	return l.current.Load().ring.IssuerKey(id)
 }
+
+// VerifyGrants checks many institution signatures at once.
+func (l *liveRegister) VerifyGrants(questions []ridecode.GrantQuestion, good []bool) {
+	l.current.Load().ring.VerifyGrants(questions, good)
+}
+
+var _ ridecode.BatchKeys = (*liveRegister)(nil)
 
 // IssuerKeys is the list that key.query gives.
 func (l *liveRegister) IssuerKeys() []trust.Key { return l.current.Load().ring.Keys() }
@@ -60,6 +114,33 @@ func (l *liveRegister) TerminalIntegrity(app payment.AppID, posID string) (recor
 // App finds an app.
 func (l *liveRegister) App(ctx context.Context, id openapi.AppID) (gateway.App, bool, error) {
 	return l.current.Load().apps.App(ctx, id)
+}
+
+// CardTypeOwner tells whose a card type is.
+func (l *liveRegister) CardTypeOwner(cardType ridecode.CardType) (codeissuer.AppID, bool) {
+	app, registered := l.current.Load().cardTypes[cardType]
+	return app, registered
+}
+
+// Certificates are the platform's in certificate mode.
+func (l *liveRegister) Certificates() *gateway.Certificates { return l.current.Load().certificates }
+
+// DeniedUsers is a page of the deny list, the same for every app: each one's gates need all of it.
+func (l *liveRegister) DeniedUsers(_ context.Context, _ payment.AppID, skip, count int) ([]ridecode.UserID, error) {
+	denied := l.denied()
+	skip = min(skip, len(denied))
+	return denied[skip:min(skip+count, len(denied))], nil
+}
+
+// denied is everybody on the deny list: whom people have put there, and whom the books have.
+func (l *liveRegister) denied() []ridecode.UserID {
+	denied, riders := l.current.Load().denied, l.riders.Load()
+	if riders == nil || len(*riders) == 0 {
+		return denied
+	}
+	all := slices.Concat(denied, *riders)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // followEvery is how often a server looks whether its city has changed.
@@ -87,7 +168,7 @@ func (c *city) follow(ctx context.Context, b *books, logger *slog.Logger) {
 
 // changed is when the files of the register were written last, as text to compare.
 func (c *city) changed() (marks string) {
-	for _, name := range []string{"city.json", "keys.json"} {
+	for _, name := range []string{"city.json", "keys.json", "contents.sealed", "ca.crt", "platform.crt"} {
 		if info, err := os.Stat(c.path(name)); err == nil {
 			marks += fmt.Sprintf("%s %d %d\n", name, info.ModTime().UnixNano(), info.Size())
 		}
@@ -100,11 +181,12 @@ func (c *city) reload(ctx context.Context, b *books) error {
 	if err != nil {
 		return err
 	}
+	fresh.sealer = c.sealer
 	known, err := fresh.register(trust.WindowFast)
 	if err != nil {
 		return err
 	}
-	if err := fresh.openAccounts(ctx, b); err != nil {
+	if err := fresh.openMerchants(ctx, b); err != nil {
 		return err
 	}
 	b.register.current.Store(known)

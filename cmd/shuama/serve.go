@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
 	"time"
 
 	"github.com/shuama/shuama/edge/depot"
@@ -19,18 +22,27 @@ import (
 )
 
 type serveCommand struct {
-	Dir    string `arg:"" help:"The city's folder." type:"existingdir"`
-	Listen string `help:"The address to listen at." default:"127.0.0.1:8080"`
+	Dir             string        `arg:"" help:"The city's folder." type:"existingdir"`
+	Listen          string        `help:"The address to listen at." default:"127.0.0.1:8080"`
+	PublicURL       string        `help:"Where clients reach this server, for links to reconciliation files. Without it: the address that it listens at." name:"public-url" placeholder:"URL"`
+	TrustProxy      []string      `help:"Networks of proxies whose X-Forwarded-For says where a call comes from." name:"trust-proxy" placeholder:"CIDR"`
+	KeepDaysOpen    bool          `help:"Do not close accounting days: shuama day close does." name:"keep-days-open"`
+	TimestampWindow time.Duration `help:"Refuse requests whose timestamp is further away. Clients write their local time: under 14h some are shut out." name:"timestamp-window" placeholder:"24h"`
+	bookFlags
 	sealFlags
 }
 
 // Help shows how it is used.
 func (serveCommand) Help() string {
 	return `It answers POST /gateway.do as published clients of the open platform expect it, and stops on SIGINT
-or SIGTERM once requests under way are answered. A kill loses nothing: what was answered is on disk.
+or SIGTERM once requests under way are answered. A kill loses nothing: what was answered is on disk. Put a
+proxy with TLS in front of it: requests are signed, and not hidden. Several may serve one city whose books are in
+PostgreSQL; each closes accounting days and brings notices out, and none does it twice.
 
-Example:
-  shuama serve city --listen 127.0.0.1:8080`
+Examples:
+  shuama serve city --listen 127.0.0.1:8080
+  shuama serve city --database postgres://shuama@10.0.0.5/shuama --listen 10.0.0.7:8080
+  shuama serve city --listen 10.0.0.5:8080 --public-url https://pay.example.com --trust-proxy 10.0.0.0/24`
 }
 
 // Run serves until it is told to stop.
@@ -39,26 +51,50 @@ func (c *serveCommand) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	sealer, err := c.sealer(c.Dir)
-	if err != nil {
+	if home.sealer, err = c.sealer(c.Dir); err != nil {
 		return err
 	}
-	b, err := home.openBooks(w.context, trust.WindowFast)
+	proxies, err := parsePrefixes(c.TrustProxy)
+	if err != nil {
+		return fmt.Errorf("--trust-proxy: %w", err)
+	}
+	if at, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https") {
+		return errors.New("--public-url: not http:// or https:// with a host, as https://pay.example.com")
+	}
+	b, err := home.openBooks(w.context, c.bookFlags, trust.WindowFast, w.now())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	handler, err := home.gateway(w, b, sealer)
-	if err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return err
 	}
+	handler, err := home.gateway(w, b, gateway.Config{TimestampWindow: c.TimestampWindow, TrustedProxies: proxies}, c.address(w, listener))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	fmt.Fprintf(w.stdout, "Serving http://%s%s, apps registered: %d. Stop with Ctrl-C.\n", listener.Addr(), gateway.Path, len(home.settings.Apps))
-	go home.follow(w.context, b, slog.New(slog.NewTextHandler(w.stderr, nil)))
+	logger := slog.New(slog.NewTextHandler(w.stderr, nil))
+	ctx, cancel := context.WithCancel(w.context)
+	var chores sync.WaitGroup
+	chores.Go(func() { home.follow(ctx, b, logger) })
+	chores.Go(func() { home.keepHouse(ctx, w, b, logger, c.KeepDaysOpen) })
+	chores.Go(func() { home.bringNotices(ctx, w, b, logger) })
+	defer chores.Wait()
+	defer cancel()
 	return serve(w.context, gateway.NewHTTPServer(c.Listen, handler), listener)
+}
+
+// address is where clients reach this server. A server that listens everywhere does not know.
+func (c *serveCommand) address(w *world, listener net.Listener) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	if at, is := listener.Addr().(*net.TCPAddr); is && at.IP.IsUnspecified() {
+		fmt.Fprintf(w.stderr, "shuama: links to reconciliation files will name %s, which nobody else can reach: say --public-url\n", at)
+	}
+	return "http://" + listener.Addr().String()
 }
 
 // drainTime is how long a stop waits for requests under way.
@@ -77,18 +113,25 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener) erro
 	return server.Shutdown(draining)
 }
 
-// gateway makes the open platform over opened books.
-func (c *city) gateway(w *world, b *books, sealer hsm.Sealer) (http.Handler, error) {
-	private, err := unsealRSA(c.path("platform.sealed"), sealer)
+// gateway makes the open platform over opened books, with the operator's policy. address is where clients
+// reach it.
+func (c *city) gateway(w *world, b *books, config gateway.Config, address string) (http.Handler, error) {
+	private, err := unsealRSA(c.path("platform.sealed"), c.sealer)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := openapi.NewPrivateKey(private)
+	if config.Signer, err = openapi.NewPrivateKey(private); err != nil {
+		return nil, err
+	}
+	links, err := billKey(private)
 	if err != nil {
 		return nil, err
 	}
-	platform, err := gateway.New(gateway.Config{Apps: b.register, Signer: signer, Payment: b, Now: w.now,
-		IssuerKeys: b.register.IssuerKeys, Logger: slog.New(slog.NewTextHandler(w.stderr, nil))})
+	config.Apps, config.Payment, config.Now, config.IssuerKeys = b.register, b, w.now, b.register.IssuerKeys
+	config.Logger = slog.New(slog.NewTextHandler(w.stderr, nil))
+	config.Cards, config.Rides, config.DenyList, config.Certificates = b.cards, b.rides, b.register, b.register.Certificates
+	config.Bills = &gateway.BillService{Files: billFolder{c.path("bills")}, URL: address, Key: links}
+	platform, err := gateway.New(config)
 	if err != nil {
 		return nil, err
 	}
@@ -98,18 +141,84 @@ func (c *city) gateway(w *world, b *books, sealer hsm.Sealer) (http.Handler, err
 	return mux, nil
 }
 
-func (c *city) apps() (*gateway.AppList, error) {
+// apps are the registered ones. root is the authority that has issued their certificates.
+func (c *city) apps(root *openapi.Certificate) (*gateway.AppList, error) {
+	contents, err := c.contentKeys()
+	if err != nil {
+		return nil, err
+	}
 	var apps []gateway.App
 	for i := range c.settings.Apps {
 		settings := &c.settings.Apps[i]
-		key, err := parseRSAPublic(settings.PublicKey)
+		app, err := settings.registered(root)
 		if err != nil {
 			return nil, fmt.Errorf("city.json: app %s: %w", settings.AppID, err)
 		}
-		apps = append(apps, gateway.App{ID: payment.AppID(settings.AppID), Merchant: settings.payee(), Key: key, AllowSHA1: settings.AllowSHA1,
-			Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle}})
+		app.ContentKey = contents[settings.AppID]
+		apps = append(apps, app)
 	}
 	return gateway.NewAppList(apps...)
+}
+
+// registered is an app as the gateway knows it.
+func (a *appSettings) registered(root *openapi.Certificate) (app gateway.App, err error) {
+	app = gateway.App{ID: payment.AppID(a.AppID), Merchant: a.payee(), Disabled: a.Disabled, AllowSHA1: a.AllowSHA1, PreviousUntil: a.PreviousUntil,
+		Limit: gateway.Limit{PerSec: a.CallsPerSec}, MethodLimits: map[openapi.Method]gateway.Limit{}}
+	if app.Key, err = a.keyInUse(a.PublicKey); err != nil {
+		return app, err
+	}
+	if app.PreviousKey, err = a.keyInUse(a.PreviousKey); err != nil {
+		return app, err
+	}
+	if app.Certificates, err = a.certified(root); err != nil {
+		return app, err
+	}
+	if app.Addresses, err = parsePrefixes(a.Addresses); err != nil {
+		return app, err
+	}
+	for _, name := range a.permitted() {
+		app.Methods = append(app.Methods, openapi.Method(name))
+	}
+	for name, perSec := range a.MethodCalls {
+		app.MethodLimits[openapi.Method(name)] = gateway.Limit{PerSec: perSec}
+	}
+	return app, nil
+}
+
+// permitted is what an app may call. A city from before apps had a list of their own permits the first three.
+func (a *appSettings) permitted() []string {
+	if a.Methods == nil {
+		return []string{string(openapi.MethodKeyQuery), string(openapi.MethodRecordVerify), string(openapi.MethodTradeSettle)}
+	}
+	return a.Methods
+}
+
+// keyInUse is nil where there is none, and for a key that a revoked certificate was over, whoever wrote it here:
+// what is revoked is out of every mode.
+func (a *appSettings) keyInUse(text string) (openapi.Verifier, error) {
+	if text == "" {
+		return nil, nil
+	}
+	key, err := openapi.ParsePublicKey(text)
+	if err != nil || a.refuseRevoked(key) != nil {
+		return nil, err
+	}
+	return openapi.NewPublicKey(key)
+}
+
+func parsePrefixes(texts []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if address, errAddress := netip.ParseAddr(text); errAddress == nil {
+			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network like 10.0.0.0/24", text)
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
 }
 
 func parseRSAPublic(text string) (openapi.PublicKey, error) {

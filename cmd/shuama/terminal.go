@@ -248,7 +248,11 @@ func (g *gateRun) tap(w *world, code []byte) terminal.Acceptance {
 // posParam numbers the tap with the journal's next number: it is never used twice, restart or not.
 func (g *gateRun) posParam(now time.Time) []byte {
 	s := g.settings
-	return record.TerminalInfo{POSID: s.POSID, Kind: record.Kind(s.Kind), Subject: subjectOf(s), Line: s.Line, Station: s.Station,
+	kind := record.Kind(s.Kind)
+	if s.OnlineMs > 0 {
+		kind = record.Online // the payment institution learns from it that its rider waits
+	}
+	return record.TerminalInfo{POSID: s.POSID, Kind: kind, Subject: subjectOf(s), Line: s.Line, Station: s.Station,
 		RecordID: fmt.Sprintf("%s_%s_%08d", s.POSID, now.Format("20060102150405"), g.journal.LastSeq()+1)}.JSON()
 }
 

@@ -110,7 +110,7 @@ func openTestIssuer(t *testing.T, w *world, dir string) *codeissuer.Issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := home.openBooks(w.context, trust.WindowSmall)
+	b, err := home.openBooks(w.context, bookFlags{}, trust.WindowSmall, w.now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (g *gateRun) decideOnline(ctx context.Context, w *world, got terminal.Accep
 		w.tell("online: " + err.Error())
 	}
 	switch {
-	case err == nil && decision.State == merchant.Settled:
+	case err == nil && (decision.State == merchant.Settled || decision.State == merchant.Free):
 		got.Trace.Pass(checkOnline, "the payment institution has settled it")
 	case err == nil && decision.State == merchant.Failed:
 		got.Trace.Fail(checkOnline, ridecode.OnlineRefused, "the payment institution refuses: "+decision.Reason)

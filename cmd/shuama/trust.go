@@ -120,13 +120,15 @@ func changeDenied(w *world, dir, user string, add func([]deniedMember) []deniedM
 
 type trustPublishCommand struct {
 	Dir string `arg:"" help:"The city's folder." type:"existingdir"`
+	bookFlags
 	sealFlags
 }
 
 // Help shows how it is used.
 func (trustPublishCommand) Help() string {
 	return `A running gateway gives the new bundle to terminals that ask; those that have an older one get what
-has changed.
+has changed. Riders whom the books deny (shuama account denied) are on its deny list, and off it once they may
+ride again.
 
 Example:
   shuama trust publish city`
@@ -138,8 +140,12 @@ func (c *trustPublishCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	riders, err := c.deniedRiders(w)
+	if err != nil {
+		return err
+	}
 	return changeCity(c.Dir, func(home *city) error {
-		bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second))
+		bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second), riders)
 		if err != nil {
 			return err
 		}
@@ -148,10 +154,29 @@ func (c *trustPublishCommand) Run(w *world) error {
 	})
 }
 
+// deniedRiders is whom the books put on the deny list.
+func (c *trustPublishCommand) deniedRiders(w *world) (riders []deniedMember, err error) {
+	err = withBooks(w, c.Dir, c.bookFlags, func(_ *city, b *books) error {
+		denied, err := b.Denied(w.context, w.now().UTC())
+		for _, d := range denied {
+			reason := trust.DenyUnspecified
+			switch {
+			case d.OwedFen > 0:
+				reason = trust.DenyUnpaid
+			case d.Doubles > 0:
+				reason = trust.DenyFraud
+			}
+			riders = append(riders, deniedMember{User: string(d.User), Reason: uint8(reason)})
+		}
+		return err
+	})
+	return riders, err
+}
+
 // deltasBack is from how many bundles back a terminal gets only what has changed.
 const deltasBack = 8
 
-func (c *city) publish(sealer hsm.Sealer, now time.Time) (*trust.Bundle, error) {
+func (c *city) publish(sealer hsm.Sealer, now time.Time, riders []deniedMember) (*trust.Bundle, error) {
 	signer, authority, err := c.openAuthority(sealer)
 	if err != nil {
 		return nil, err
@@ -164,7 +189,7 @@ func (c *city) publish(sealer hsm.Sealer, now time.Time) (*trust.Bundle, error) 
 	if err != nil {
 		return nil, err
 	}
-	draft, err := c.draft(before, now)
+	draft, err := c.draft(before, now, riders)
 	if err != nil {
 		return nil, err
 	}
@@ -254,8 +279,9 @@ func (c *city) deltaPath(from, to uint64) string {
 	return c.path(fmt.Sprintf("trust/%010d-%010d.delta", from, to))
 }
 
-// draft is the next bundle. A section whose content is as before keeps its version.
-func (c *city) draft(before []*trust.Bundle, now time.Time) (trust.Draft, error) {
+// draft is the next bundle: riders are denied beside those whom people have put on the list. A section whose
+// content is as before keeps its version.
+func (c *city) draft(before []*trust.Bundle, now time.Time, riders []deniedMember) (trust.Draft, error) {
 	t := c.settings.Trust
 	grace, err := money.ParseYuan(t.GraceLimit)
 	if err != nil {
@@ -275,8 +301,12 @@ func (c *city) draft(before []*trust.Bundle, now time.Time) (trust.Draft, error)
 	for _, cardType := range t.CardTypes {
 		draft.CardRules = append(draft.CardRules, trust.CardRule{Type: ridecode.CardType(cardType), AnyInstitution: true, AnyClass: true})
 	}
-	for _, denied := range t.Denied {
-		draft.DeniedUsers = append(draft.DeniedUsers, trust.DeniedUser{User: ridecode.UserID(denied.User), Reason: trust.DenyReason(denied.Reason)})
+	named := map[string]bool{}
+	for _, denied := range slices.Concat(t.Denied, riders) {
+		if !named[denied.User] {
+			draft.DeniedUsers = append(draft.DeniedUsers, trust.DeniedUser{User: ridecode.UserID(denied.User), Reason: trust.DenyReason(denied.Reason)})
+		}
+		named[denied.User] = true
 	}
 	if len(before) > 0 {
 		follow(&draft, before[len(before)-1].Draft())

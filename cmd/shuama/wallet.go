@@ -39,6 +39,7 @@ type walletFetchCommand struct {
 	Limit    string `help:"The single-trade limit in yuan. Without it: the issuer's."`
 	CityKey  string `help:"The key file of the city. Without it: sealing.key in its folder." placeholder:"FILE" xor:"city"`
 	CityPass string `help:"The file with the city's passphrase, where it is sealed with one." name:"city-passphrase-file" placeholder:"FILE" type:"existingfile" xor:"city"`
+	bookFlags
 	sealFlags
 }
 
@@ -80,7 +81,7 @@ func (c *walletFetchCommand) authorize(w *world, request codeissuer.Request) (co
 	if err != nil {
 		return codeissuer.Authorization{}, err
 	}
-	b, err := home.openBooks(w.context, trust.WindowSmall)
+	b, err := home.openBooks(w.context, c.bookFlags, trust.WindowSmall, w.now())
 	if err != nil {
 		return codeissuer.Authorization{}, err
 	}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/shuama/shuama/edge/store"
+	"github.com/shuama/shuama/edge/store/postgres"
+	"github.com/shuama/shuama/internal/testkit/pgserver"
+)
+
+// writers and batchMost are what a server commits with.
+const (
+	writers   = 4
+	batchMost = 512
+)
+
+// measurement is one server with books and pgbench's tables beside them, and books in a file.
+type measurement struct {
+	settings
+	server *pgserver.Server
+	books  *postgres.DB
+	file   *store.DB
+	dir    string
+	users  crowd
+	alone  crowd // those of the file, in its one bucket
+	city   *city
+	made   orders
+	rows   [rowsCount][]figure
+}
+
+// The rows of the table.
+const (
+	rowPgbench = iota
+	rowStore
+	rowCallers
+	rowPath
+	rowSQLite
+	rowsCount
+)
+
+// figure is what one round has measured.
+type figure struct {
+	rate      float64       // a second
+	serverSec float64       // of the database's processor time, for each
+	ourSec    float64       // of this process's, for each; callers are in it
+	slow      time.Duration // of a hundred callers, 99 wait at most so long
+}
+
+func newMeasurement(ctx context.Context, s settings) (m *measurement, err error) {
+	m = &measurement{settings: s}
+	if m.dir, err = os.MkdirTemp("", "bench-settle-*"); err != nil {
+		return nil, err
+	}
+	if m.server, err = pgserver.New(); err != nil {
+		return nil, err
+	}
+	if err := m.server.MakePgbench(50); err != nil {
+		return nil, err
+	}
+	name, err := m.server.CreateNew()
+	if err != nil {
+		return nil, err
+	}
+	if m.books, err = postgres.OpenAs(ctx, m.server.URL(name), postgres.Layout{Buckets: s.buckets}); err != nil {
+		return nil, err
+	}
+	if m.users, err = furnish(ctx, m.books.Payment()); err != nil {
+		return nil, err
+	}
+	if m.file, err = store.Open(filepath.Join(m.dir, "books.db")); err != nil {
+		return nil, err
+	}
+	if m.alone, err = furnish(ctx, m.file.Payment()); err != nil {
+		return nil, err
+	}
+	m.city, err = newCity(m.books.Payment())
+	return m, err
+}
+
+func (m *measurement) close() error {
+	err := errors.Join(m.city.close(), m.books.Close(), m.file.Close(), os.RemoveAll(m.dir))
+	m.server.Remove()
+	return err
+}
+
+func (m *measurement) round(ctx context.Context) error {
+	requests, err := m.city.prepare(m.lasts)
+	if err != nil {
+		return err
+	}
+	for row, measure := range map[int]func() (figure, error){
+		rowPgbench: func() (figure, error) {
+			rate, err := m.server.Pgbench(int(m.lasts.Seconds()))
+			return figure{rate: rate}, err
+		},
+		rowStore: func() (figure, error) {
+			return storeRate(ctx, m.books.Payment(), m.users, &m.made, writers, batchMost, m.lasts)
+		},
+		rowCallers: func() (figure, error) {
+			return callersRate(ctx, m.books.Payment(), m.users, &m.made, m.callers, m.lasts)
+		},
+		rowPath: func() (figure, error) { return m.city.pathRate(requests, m.lasts) },
+		rowSQLite: func() (figure, error) {
+			return storeRate(ctx, m.file.Payment(), m.alone, &m.made, 1, batchMost, m.lasts)
+		},
+	} {
+		before, ours := serverTicks(m.server.PID()), ourSeconds()
+		got, err := measure()
+		if err != nil {
+			return err
+		}
+		got.ourSec = (ourSeconds() - ours) / (got.rate * m.lasts.Seconds())
+		got.serverSec = float64(serverTicks(m.server.PID())-before) / ticksPerSec / (got.rate * m.lasts.Seconds())
+		m.rows[row] = append(m.rows[row], got)
+	}
+	return nil
+}
+
+func (m *measurement) report(out io.Writer) error {
+	names := [rowsCount]string{"pgbench TPC-B, 16 clients, prepared", fmt.Sprintf("store, %d connections, batches of %d", writers, batchMost),
+		fmt.Sprintf("%d single-trade callers, group commit", m.callers), "HTTP, RSA2, lists of 100, every signature checked", "SQLite, batches of 512"}
+	if _, err := fmt.Fprintln(out, "| | a second | to pgbench | processor, µs each: database | this program | 99 of 100 wait at most |\n|---|---:|---:|---:|---:|---:|"); err != nil {
+		return err
+	}
+	for row, figures := range m.rows {
+		ratio := make([]float64, len(figures))
+		for i, f := range figures {
+			ratio[i] = f.rate / m.rows[rowPgbench][i].rate
+		}
+		wait := ""
+		if slow := median(figures, func(f figure) float64 { return f.slow.Seconds() }); slow > 0 {
+			wait = fmt.Sprintf("%.1f ms", slow*1e3)
+		}
+		slices.Sort(ratio)
+		if _, err := fmt.Fprintf(out, "| %s | %.0f | %.2f | %.1f | %.1f | %s |\n", names[row], median(figures, func(f figure) float64 { return f.rate }),
+			ratio[len(ratio)/2], 1e6*median(figures, func(f figure) float64 { return f.serverSec }), 1e6*median(figures, func(f figure) float64 { return f.ourSec }), wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func median(figures []figure, of func(figure) float64) float64 {
+	all := make([]float64, len(figures))
+	for i, f := range figures {
+		all[i] = of(f)
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
