@@ -95,7 +95,9 @@ func (h *history) must(err error) {
 	}
 }
 
-func (h *history) server() *payment.Payment { return h.servers[rapid.IntRange(0, 1).Draw(h.T, "server")] }
+func (h *history) server() *payment.Payment {
+	return h.servers[rapid.IntRange(0, 1).Draw(h.T, "server")]
+}
 
 // order does what may end in doubt: then it stays among the orders, and is repeated until it is known.
 func (h *history) order(what string, do func() error) {

@@ -144,7 +144,9 @@ type Asked struct {
 	At         time.Time `json:"-"`
 }
 
-func (a Asked) late(policy Policy, now time.Time) bool { return now.Sub(a.At) > policy.Online.PasswordWithin }
+func (a Asked) late(policy Policy, now time.Time) bool {
+	return now.Sub(a.At) > policy.Online.PasswordWithin
+}
 
 // keepAnswer keeps the first answer to an online trade, and tells the rider where he is asked.
 func (p *Payment) keepAnswer(ctx context.Context, c *claim, refused bool, at moment) error {
