@@ -57,38 +57,20 @@ func readEntryObject(value []byte, name, clause string) *object {
 // two readers of one signed text would see two amounts.
 func readObject(value []byte, name, path, clause string) *object {
 	o := &object{name: name, path: path, clause: clause, members: map[string]json.RawMessage{}}
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
+	if !form.IsObject(value) {
 		o.refuse("not a JSON object")
 		return o
 	}
-	for decoder.More() {
-		if !o.readMember(decoder) {
-			o.refuse("not JSON")
-			return o
+	for name, member := range form.Members(value) {
+		if _, twice := o.members[name]; twice {
+			o.doubled = append(o.doubled, name)
 		}
+		o.members[name] = member
 	}
 	if len(o.doubled) > 0 {
 		o.refuse("a name stands twice")
 	}
 	return o
-}
-
-func (o *object) readMember(decoder *json.Decoder) bool {
-	token, err := decoder.Token()
-	name, isName := token.(string)
-	if err != nil || !isName {
-		return false
-	}
-	var value json.RawMessage
-	if decoder.Decode(&value) != nil {
-		return false
-	}
-	if _, twice := o.members[name]; twice {
-		o.doubled = append(o.doubled, name)
-	}
-	o.members[name] = value
-	return true
 }
 
 // refuse keeps a fault of the object as a whole.
@@ -141,8 +123,8 @@ func (o *object) text(m member, value *string) {
 	if m.json && raw[0] == '{' {
 		raw = form.AppendJSONString(nil, string(raw))
 	}
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
+	text, is := form.Text(raw)
+	if !is {
 		o.fail(m.name, "not a text")
 		return
 	}
@@ -272,8 +254,8 @@ func (o *object) bytes(m member, value *[]byte) {
 }
 
 func hexText(value json.RawMessage, sizeMax int) (b []byte, why string) {
-	var text string
-	if json.Unmarshal(value, &text) != nil || string(value) == "null" {
+	text, is := form.Text(value)
+	if !is {
 		return nil, "not a text"
 	}
 	if len(text) > 2*sizeMax {
@@ -293,9 +275,12 @@ func (o *object) values(m member) []json.RawMessage {
 	if present && m.loose {
 		raw = unwrapped(raw)
 	}
-	if present && json.Unmarshal(raw, &values) != nil {
+	if present && !form.IsList(raw) {
 		o.fail(m.name, "not a list")
 		return nil
+	}
+	if present {
+		values = slices.Collect(form.Elements(raw))
 	}
 	if (present || m.required) && (len(values) < m.min || len(values) > m.max) {
 		o.fail(m.name, fmt.Sprintf("%d entries, not %d to %d", len(values), m.min, m.max))
@@ -306,8 +291,8 @@ func (o *object) values(m member) []json.RawMessage {
 
 // unwrapped takes JSON out of a text that holds it.
 func unwrapped(raw json.RawMessage) json.RawMessage {
-	var text string
-	if json.Unmarshal(raw, &text) != nil || !isJSON([]byte(text)) {
+	text, is := form.Text(raw)
+	if !is || !isJSON([]byte(text)) {
 		return raw
 	}
 	return json.RawMessage(text)

@@ -1,10 +1,7 @@
 package record
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"github.com/shuama/shuama/protocol/form"
 )
@@ -78,42 +75,24 @@ func readObject(b []byte) (texts map[string]string, seen map[string]bool, err er
 	if !json.Valid(b) {
 		return nil, nil, fieldError("pos_param", clausePOSParam, "not JSON")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(b))
-	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
+	if !form.IsObject(b) {
 		return nil, nil, fieldError("pos_param", clausePOSParam, "not a JSON object")
 	}
 	texts, seen = map[string]string{}, map[string]bool{}
-	for decoder.More() {
-		if err := readMember(decoder, texts, seen); err != nil {
-			return nil, nil, err
+	for name, value := range form.Members(b) {
+		if seen[name] {
+			return nil, nil, fieldError("pos_param", clausePOSParam, "a name stands twice")
+		}
+		seen[name] = true
+		text, is := form.Text(value)
+		if len(text) > maxTextSize {
+			return nil, nil, fieldError("pos_param", clausePOSParam, "a text is longer than 256 bytes")
+		}
+		if is {
+			texts[name] = text
 		}
 	}
 	return texts, seen, nil
-}
-
-func readMember(decoder *json.Decoder, texts map[string]string, seen map[string]bool) error {
-	token, err := decoder.Token()
-	if err != nil {
-		return fieldError("pos_param", clausePOSParam, "not JSON")
-	}
-	name, _ := token.(string)
-	if seen[name] {
-		return fieldError("pos_param", clausePOSParam, "a name stands twice")
-	}
-	seen[name] = true
-	var value json.RawMessage
-	if err := decoder.Decode(&value); err != nil && !errors.Is(err, io.EOF) {
-		return fieldError("pos_param", clausePOSParam, "not JSON")
-	}
-	var text string
-	if value[0] != '"' || json.Unmarshal(value, &text) != nil { // null is no text, although Unmarshal takes it
-		return nil
-	}
-	if len(text) > maxTextSize {
-		return fieldError("pos_param", clausePOSParam, "a text is longer than 256 bytes")
-	}
-	texts[name] = text
-	return nil
 }
 
 // JSON writes the pos_param, names in document 2's order, empty line and station left out; the two of
