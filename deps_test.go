@@ -43,6 +43,7 @@ var mayImport = []struct{ from, to, reason string }{
 	{"role/payment/storetest", "role/payment", "a conformance suite knows the interface that it holds stores to"},
 	{"role/merchant/storetest", "role/merchant", "a conformance suite knows the interface that it holds stores to"},
 	{"role/codeissuer/storetest", "role/codeissuer", "a conformance suite knows the interface that it holds stores to"},
+	{"role/cardissuer/storetest", "role/cardissuer", "a conformance suite knows the interface that it holds stores to"},
 	{"role/payment/rides/storetest", "role/payment/rides", "a conformance suite knows the interface that it holds stores to"},
 	{"cmd/", "internal/testkit", "tests of the program use the reader of vectors"},
 	{"tools/", "tools/", "a tool is one program in several packages"},
