@@ -38,6 +38,7 @@ type cli struct {
 	Terminal    terminalCommand    `cmd:"" help:"Run a gate: codes in, verdicts and records out."`
 	Conformance conformanceCommand `cmd:"" help:"Hold any verifier of ride codes to attack vectors, and print its score."`
 	Merchant    merchantCommand    `cmd:"" help:"Collect records, price trips, settle trades until each has a final answer."`
+	Card        cardCommand        `cmd:"" help:"Issue virtual cards, top them up, stop and revoke them."`
 	Fare        fareCommand        `cmd:"" help:"Check fare tables, explain fares, and replay a month under other tables."`
 }
 

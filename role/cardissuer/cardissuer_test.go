@@ -50,7 +50,7 @@ func newDesk(t *testing.T, config cardissuer.Config) *desk {
 		MinBalanceFen: 200, MaxBalanceFen: 10_000, RevokeWait: time.Hour}, now))
 	d.must(issuer.RegisterType(t.Context(), "2", cardissuer.CardType{Type: postpaid.Type, Mode: cardissuer.Postpaid, Title: "乘车卡"}, now))
 	for _, key := range []cardissuer.CardKey{prepaid, postpaid} {
-		_, err := issuer.Issue(t.Context(), cardissuer.Order{Number: string(key.Type), Key: key, User: rider, Data: cardissuer.Data{Expires: now.Add(time.Hour)}}, now)
+		_, err := issuer.Issue(t.Context(), cardissuer.Order{Number: string(key.Type), Key: key, User: rider, Data: cardissuer.Data{Lasts: time.Hour}}, now)
 		d.must(err)
 	}
 	return d
@@ -280,7 +280,7 @@ func TestCardDataIsSealed(t *testing.T) {
 	}
 	d := newDesk(t, cardissuer.Config{Institution: ridecode.Quad{0, 0, 0, 1}, Rules: map[ridecode.CardType]carddata.Rule{prepaid.Type: rule}, Random: rand.Reader})
 	key := cardissuer.CardKey{Type: prepaid.Type, No: "A1"}
-	order := cardissuer.Order{Number: "o", Key: key, User: rider, Data: cardissuer.Data{Payload: []byte("month"), Expires: now.Add(time.Hour)}}
+	order := cardissuer.Order{Number: "o", Key: key, User: rider, Data: cardissuer.Data{Payload: []byte("month"), Lasts: time.Hour}}
 	first, err := d.Issue(t.Context(), order, now)
 	d.must(err)
 	second, err := d.Issue(t.Context(), order, now)
@@ -295,7 +295,7 @@ func TestCardDataIsSealed(t *testing.T) {
 	if _, err := rule.Open(named, first.Data, now); !errors.Is(err, carddata.NotGenuine) {
 		t.Errorf("opens for another card: %v", err)
 	}
-	changed, err := d.SetData(t.Context(), "n", key, cardissuer.Data{Payload: []byte("year"), Expires: now.Add(48 * time.Hour)}, now)
+	changed, err := d.SetData(t.Context(), "n", key, cardissuer.Data{Payload: []byte("year"), Lasts: 48 * time.Hour}, now)
 	if d.must(err); bytes.Equal(changed.Data, first.Data) || !changed.LastUpdate.After(first.LastUpdate) {
 		t.Errorf("%+v", changed)
 	}

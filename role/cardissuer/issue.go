@@ -21,11 +21,11 @@ type Order struct {
 	Data   Data
 }
 
-// Data is what a card says to terminals. Where its type has a rule, Payload is sealed until Expires; where it
-// has none, Payload is the card data, and Expires is not used.
+// Data is what a card says to terminals. Where its type has a rule, Payload is sealed, and holds for as long as
+// Lasts says; where it has none, Payload is the card data, and Lasts is not used.
 type Data struct {
 	Payload []byte
-	Expires time.Time
+	Lasts   time.Duration
 }
 
 // Issue opens a card (开卡) with nothing on it. Whether a postpaid card is taken, by an agreement that its rider
@@ -37,7 +37,7 @@ func (i *Issuer) Issue(ctx context.Context, order Order, now time.Time) (Card, e
 	case len(order.User) != 16 || !form.IsPrintable(order.User):
 		return Card{}, refuse(BadRequest, "user_id: not 16 characters of printable ASCII (document 1 §6.3.2)")
 	}
-	data, err := i.seal(order.Key, order.User, order.Data)
+	data, err := i.seal(order.Key, order.User, order.Data, now)
 	if err != nil {
 		return Card{}, err
 	}
@@ -60,10 +60,10 @@ func (w *work) issue(order Order, data []byte) error {
 	return nil
 }
 
-func (d Data) digest() string { return hex.EncodeToString(d.Payload) + "/" + d.Expires.UTC().String() }
+func (d Data) digest() string { return hex.EncodeToString(d.Payload) + "/" + d.Lasts.String() }
 
 // seal makes card data by the rule of its type (document 1 §5.2 step 1).
-func (i *Issuer) seal(key CardKey, user ridecode.UserID, data Data) ([]byte, error) {
+func (i *Issuer) seal(key CardKey, user ridecode.UserID, data Data, now time.Time) ([]byte, error) {
 	rule, sealed := i.config.Rules[key.Type]
 	switch {
 	case !sealed && len(data.Payload) > carddata.MaxSize:
@@ -72,7 +72,7 @@ func (i *Issuer) seal(key CardKey, user ridecode.UserID, data Data) ([]byte, err
 		return data.Payload, nil
 	}
 	card := carddata.Card{Institution: i.config.Institution, Type: key.Type, No: key.No, User: user}
-	out, err := rule.Seal(card, carddata.Content{Payload: data.Payload, Expires: data.Expires}, i.config.Random)
+	out, err := rule.Seal(card, carddata.Content{Payload: data.Payload, Expires: now.Add(data.Lasts).Truncate(time.Second)}, i.config.Random)
 	if err != nil {
 		return nil, refuse(BadRequest, "card_data: %v", err)
 	}
@@ -85,7 +85,7 @@ func (i *Issuer) SetData(ctx context.Context, number string, key CardKey, data D
 	if err != nil {
 		return Card{}, err
 	}
-	sealed, err := i.seal(key, before.User, data)
+	sealed, err := i.seal(key, before.User, data, now)
 	if err != nil {
 		return Card{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shuama/shuama/money"
@@ -45,6 +46,14 @@ func (i *Issuer) Push(ctx context.Context, platform Platform, now time.Time) (Pu
 		}
 	}
 	return report, nil
+}
+
+// Waiting gives up to a hundred cards whose newest state the platform has not taken, the one that is sent next first.
+func (i *Issuer) Waiting(ctx context.Context) ([]Card, error) {
+	const most = 100
+	cards, err := i.store.Unsent(ctx, time.Unix(1<<40, 0), most)
+	slices.SortStableFunc(cards, func(a, b Card) int { return a.Sent.NextTry.Compare(b.Sent.NextTry) })
+	return cards, err
 }
 
 func (i *Issuer) push(ctx context.Context, platform Platform, card Card, now time.Time, report *Pushed) error {
