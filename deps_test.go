@@ -38,6 +38,7 @@ var mayImport = []struct{ from, to, reason string }{
 	{"curve/", "curve/internal/", "a curve's tests may ask an oracle"},
 	{"protocol/", "protocol/", "documents carry documents: a record holds a code, a message holds a record"},
 	{"edge/reader", "edge/scan", "what a scanner hands in is scan's to take apart"},
+	{"edge/web", "edge/scan", "a page shows a ride code as a picture"},
 	{"edge/depot", "edge/scan", "an upload is frames, as a scanner's are"},
 	{"role/merchant", "role/merchant/fare", "what a ride costs is a room of the merchant's: pure, and used by nobody else"},
 	{"role/payment/storetest", "role/payment", "a conformance suite knows the interface that it holds stores to"},
@@ -66,6 +67,7 @@ var doors = map[string][]string{
 	"github.com/alecthomas/kong":      {"cmd/shuama"},
 	"github.com/decred/dcrd/dcrec":    {"curve/", "tools/"},
 	"github.com/beevik/ntp":           {"edge/depot"},
+	"github.com/chromedp":             {"edge/web"}, // its tests: a real browser looks at the pages
 	"pgregory.net/rapid":              {""},
 	"github.com/c2sp/wycheproof":      {"curve/"},
 	"github.com/rogpeppe/go-internal": {"cmd/shuama"},
