@@ -24,7 +24,7 @@ const (
 
 // cli is the commands.
 type cli struct {
-	Demo        demoCommand        `cmd:"" help:"Show a city at work: two riders, a bus, a metro, the settlement, and what is refused."`
+	Demo        demoCommand        `cmd:"" help:"Show a city at work: two riders, a bus, a metro, virtual cards, the settlement, and what is refused."`
 	Inspect     inspectCommand     `cmd:"" help:"Explain a code, a record or a picture: every field, every check, the verdict."`
 	Keys        keysCommand        `cmd:"" help:"Make an institution and its keys, register apps and terminals."`
 	App         appCommand         `cmd:"" help:"Manage registered apps: methods, keys, certificates, limits, addresses."`

@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("status %d: %s\n%s", status, faults.String(), out.String())
 	}
 	for _, said := range []string{"SUCCESS", "MALFORMED_QRCODE (-1)", "QRCODE_INFO_EXPIRED (-2)", "QRCODE_DUPLICATED (-12)", "CARDTYPE_UNSUPPORTED (-8)",
-		"QUOTA_EXCEEDED (-5)", "CONTEXT_INCONSISTENT", "postings that sum to 0.00", "Every balance is proven"} {
+		"QUOTA_EXCEEDED (-5)", "CONTEXT_INCONSISTENT", "CARD_OVERDUE", "on cards 9.00 - owed 0.00 + rides 4.00", "postings that sum to 0.00", "Every balance is proven"} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("the demo does not say %q", said)
 		}
