@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shuama/shuama/edge/gateway"
@@ -50,8 +51,7 @@ type cardSettings struct {
 // counter is a card issuer at work (发卡柜台).
 type counter struct {
 	*cardissuer.Issuer
-	db  *store.DB
-	dir string
+	db *store.DB
 }
 
 func (c *counter) Close() error { return c.db.Close() }
@@ -85,7 +85,7 @@ func openCounter(dir string, seal sealFlags) (*counter, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &counter{Issuer: issuer, db: db, dir: dir}, nil
+	return &counter{Issuer: issuer, db: db}, nil
 }
 
 // config unseals the keys of card data, where there are any.
@@ -188,7 +188,7 @@ func printCard(w *world, c *counter, card cardissuer.Card) error {
 	}
 	fmt.Fprintf(w.stdout, "%s %s of %s: %s, balance %s yuan", card.Key.Type, card.Key.No, card.User, card.State, card.NetFen().Yuan())
 	if tips != "" {
-		fmt.Fprintf(w.stdout, "; may not be shown: %s %s", code, tips)
+		fmt.Fprintf(w.stdout, "; may not be shown: %s", strings.TrimSpace(code+" "+tips))
 	}
 	fmt.Fprintf(w.stdout, "\n  last_update_time %s, ", card.LastUpdate.In(openapi.Beijing()).Format(time.DateTime))
 	switch {
@@ -197,7 +197,7 @@ func printCard(w *world, c *counter, card cardissuer.Card) error {
 	case card.Sent.Reason != "":
 		fmt.Fprintf(w.stdout, "not taken by the platform yet: %s\n", card.Sent.Reason)
 	default:
-		fmt.Fprintf(w.stdout, "not sent yet. Next: shuama card push %s\n", c.dir)
+		fmt.Fprintln(w.stdout, "not sent yet: shuama card push sends it.")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shuama/shuama/protocol/openapi"
@@ -77,8 +78,9 @@ func (c *cardHistoryCommand) Run(w *world) error {
 			}
 			for _, entry := range entries {
 				after = int64(entry.ID)
-				fmt.Fprintf(w.stdout, "%s  %-8s %8s yuan  balance %8s  %s  %s\n", entry.At.In(openapi.Beijing()).Format(time.DateTime), entry.Kind,
+				line := fmt.Sprintf("%s  %-8s %8s yuan  balance %8s  %s  %s", entry.At.In(openapi.Beijing()).Format(time.DateTime), entry.Kind,
 					entry.AmountFen.Yuan(), entry.NetFen.Yuan(), entry.Number, plain(entry.Text))
+				fmt.Fprintln(w.stdout, strings.TrimRight(line, " "))
 			}
 		}
 	})
