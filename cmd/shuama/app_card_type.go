@@ -25,6 +25,15 @@ type cardTermsSettings struct {
 	Redirects []string `json:"redirect_urls,omitempty"`
 }
 
+// String is for people.
+func (t cardTermsSettings) String() string {
+	mode := "prepaid"
+	if t.Postpaid {
+		mode = "postpaid, riders come back to " + listText(t.Redirects, "nowhere: nobody can sign up")
+	}
+	return fmt.Sprintf("%s, %s", plain(t.Title), mode)
+}
+
 type appCardTypeCommand struct {
 	Dir       string   `arg:"" help:"The city's folder." type:"existingdir"`
 	AppID     string   `arg:"" help:"The app." name:"app-id"`

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shuama/shuama/edge/hsm"
 	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/form"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/cardissuer"
 )
@@ -115,7 +116,7 @@ func (c *cardTypeAddCommand) prepare() (err error) {
 }
 
 func (c *cardTypeAddCommand) makeKey(settings *cardSettings) error {
-	if !isFileName(c.Type) {
+	if !form.IsAlphanumeric(c.Type) { // it names a file
 		return fmt.Errorf("card type %q: letters and digits only, where its card data is sealed", c.Type)
 	}
 	key := make([]byte, map[string]int{"aes-256-gcm": 32, "sm4-gcm": 16}[c.Seal])
@@ -127,15 +128,6 @@ func (c *cardTypeAddCommand) makeKey(settings *cardSettings) error {
 	entry := cardKeySettings{CardType: c.Type, Algorithm: c.Seal, KeyID: 1, Sealed: "card-" + c.Type + ".sealed"}
 	settings.CardData = append(settings.CardData, entry)
 	return hsm.WriteSealed(filepath.Join(c.Dir, entry.Sealed), sealer, []byte(hex.EncodeToString(key)))
-}
-
-func isFileName(text string) bool {
-	for _, r := range text {
-		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
-			return false
-		}
-	}
-	return text != ""
 }
 
 type cardTypeListCommand struct {

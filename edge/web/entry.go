@@ -69,10 +69,11 @@ func (s *server) parseEntry(query string) (*entry, error) {
 }
 
 func (s *server) parseCard(e *entry, values url.Values) error {
+	if len(e.cardType) != 8 || !form.IsPrintable(e.cardType) {
+		return wrong("cardType", "missing, or not 8 characters")
+	}
 	terms, registered := s.Terms(e.cardType)
 	switch {
-	case len(e.cardType) != 8 || !form.IsPrintable(e.cardType):
-		return wrong("cardType", "missing, or not 8 characters")
 	case !registered:
 		return wrong("cardType", "not registered")
 	case e.action == actionUse && !isCardNo(e.cardNo):
@@ -105,14 +106,7 @@ func isTextOf(text string, least, most int) bool {
 	return count >= least && count <= most
 }
 
-func isCardNo(no ridecode.CardNo) bool {
-	for _, c := range []byte(no) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return no != "" && len(no) <= 16
-}
+func isCardNo(no ridecode.CardNo) bool { return no != "" && len(no) <= 16 && form.IsAlphanumeric(no) }
 
 // back is the address that a rider is sent back to.
 type back struct {

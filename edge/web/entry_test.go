@@ -1,9 +1,13 @@
 package web
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/shuama/shuama/protocol/form"
+	"github.com/shuama/shuama/protocol/ridecode"
 )
 
 // Addresses that would send a rider somewhere else than where he was promised, as browsers read them.
@@ -75,4 +79,25 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%s: %q, %q", name, text, other)
 		}
 	}
+}
+
+// No query leads anywhere but to a registered address, and none breaks the parser.
+func FuzzEntry(f *testing.F) {
+	s := &server{Config: Config{Terms: func(cardType ridecode.CardType) (CardTerms, bool) {
+		return CardTerms{Title: "卡", Postpaid: cardType == "GJ310001", Redirects: []string{"https://bus.example.com/signed"}}, cardType[:2] == "GJ"
+	}}}
+	f.Add("action=sign&cardTitle=x&scene=TRANSIT&subScene=330100&source=s&cardType=GJ310001&redirectUrl=https%3A%2F%2Fbus.example.com%2Fsigned")
+	f.Add("action=use&scene=TRANSIT&subScene=330100&source=s&cardType=GJ310000&cardNo=31")
+	f.Fuzz(func(t *testing.T, query string) {
+		e, err := s.parseEntry(query)
+		var wrong *form.Error
+		switch {
+		case err != nil && (!errors.As(err, &wrong) || wrong.Field == "" || wrong.Clause == ""):
+			t.Fatalf("%q: %v names no field or clause", query, err)
+		case err == nil && e.action == actionSign && !strings.HasPrefix(e.back.with(true), "https://bus.example.com/signed?"):
+			t.Fatalf("%q leads to %s", query, e.back.with(true))
+		case err == nil && e.action == actionUse && !isCardNo(e.cardNo):
+			t.Fatalf("%q: card %q", query, e.cardNo)
+		}
+	})
 }

@@ -178,10 +178,5 @@ func (w *work) repay() error {
 }
 
 func validNumber(no ridecode.CardNo) bool {
-	for _, c := range []byte(no) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return no != "" && len(no) <= 16
+	return no != "" && len(no) <= 16 && form.IsAlphanumeric(no)
 }
