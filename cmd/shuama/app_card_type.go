@@ -144,6 +144,20 @@ func (l *liveRegister) IsPostpaid(cardType ridecode.CardType) bool {
 	return terms.Postpaid
 }
 
+// isPrepaid tells whether rides with this type are taken from its issuer's own book. Of a type that was registered
+// before one said so, nobody knows.
+func (l *liveRegister) isPrepaid(cardType ridecode.CardType) bool {
+	known := l.current.Load()
+	owner, registered := known.cardTypes[cardType]
+	for i := range known.settings.Apps {
+		if app := &known.settings.Apps[i]; registered && app.AppID == string(owner) {
+			terms, told := app.CardTerms[string(cardType)]
+			return told && !terms.Postpaid
+		}
+	}
+	return false
+}
+
 func (l *liveRegister) cardTerms(cardType ridecode.CardType) (terms cardTermsSettings, registered bool) {
 	known := l.current.Load()
 	owner, registered := known.cardTypes[cardType]

@@ -60,6 +60,7 @@ func (c *city) openBooks(ctx context.Context, flags bookFlags, window int, now t
 	policy.Panicked = func(what, stack string) { slog.Error("panic in a trade", "what", what, "stack", stack) }
 	live := &liveRegister{}
 	live.current.Store(known)
+	policy.IsPrepaid = live.isPrepaid
 	b := &books{Payment: payment.New(s.payment, live, live, policy), signed: codeissuer.NewAgreements(s.agreements, live), rides: rides.New(s.rides), register: live, stores: s}
 	b.cards = codeissuer.NewCards(s.cards, live).WithAgreements(b.signed)
 	if err := c.openAccounts(ctx, b, now.UTC()); err != nil {
