@@ -30,6 +30,8 @@ type cardTypeAddCommand struct {
 	Title       string `help:"What riders call it." required:"" placeholder:"TEXT"`
 	Template    string `help:"The template that was registered with the platform." placeholder:"NAME"`
 	CityCode    string `help:"The city, 6 digits." placeholder:"CODE"`
+	AgentID     string `help:"The agent (agent_id)." name:"agent-id" placeholder:"ID"`
+	Discount    string `help:"The discount of these cards (discount_type)." placeholder:"TYPE"`
 	MinBalance  string `help:"A card with less, in yuan, may not be shown." default:"0.01"`
 	MaxBalance  string `help:"A top-up may not take a card higher, in yuan." default:"1000"`
 	RevokeDays  int    `help:"Days for which late rides are waited for before a balance is given back." default:"14"`
@@ -68,7 +70,8 @@ func (c *cardTypeAddCommand) Run(w *world) error {
 }
 
 func (c *cardTypeAddCommand) kind() (cardissuer.CardType, error) {
-	kind := cardissuer.CardType{Type: ridecode.CardType(c.Type), Mode: cardissuer.Postpaid, Title: c.Title, Template: c.Template, CityCode: c.CityCode}
+	kind := cardissuer.CardType{Type: ridecode.CardType(c.Type), Mode: cardissuer.Postpaid, Title: c.Title, Template: c.Template, CityCode: c.CityCode,
+		AgentID: c.AgentID, DiscountType: c.Discount}
 	if c.Mode == "postpaid" {
 		return kind, nil
 	}

@@ -74,12 +74,13 @@ func loadIssuerBook(conn *sqlite.Conn, state *cardissuer.State) error {
 	})
 }
 
-const issuerTypeColumns = "card_type, mode, title, template, city_code, min_balance, max_balance, revoke_wait"
+const issuerTypeColumns = "card_type, mode, title, template, city_code, agent_id, discount, min_balance, max_balance, revoke_wait"
 
 func readIssuerType(stmt *sqlite.Stmt) cardissuer.CardType {
 	return cardissuer.CardType{Type: ridecode.CardType(stmt.ColumnText(0)), Mode: cardissuer.Mode(stmt.ColumnText(1)), Title: stmt.ColumnText(2),
-		Template: stmt.ColumnText(3), CityCode: stmt.ColumnText(4), MinBalanceFen: money.Fen(stmt.ColumnInt64(5)),
-		MaxBalanceFen: money.Fen(stmt.ColumnInt64(6)), RevokeWait: time.Duration(stmt.ColumnInt64(7)) * time.Microsecond}
+		Template: stmt.ColumnText(3), CityCode: stmt.ColumnText(4), AgentID: stmt.ColumnText(5), DiscountType: stmt.ColumnText(6),
+		MinBalanceFen: money.Fen(stmt.ColumnInt64(7)), MaxBalanceFen: money.Fen(stmt.ColumnInt64(8)),
+		RevokeWait: time.Duration(stmt.ColumnInt64(9)) * time.Microsecond}
 }
 
 func loadIssuerType(conn *sqlite.Conn, cardType ridecode.CardType, state *cardissuer.State) error {

@@ -59,16 +59,17 @@ func given[T any](item *T) []T {
 }
 
 func saveIssuerType(conn *sqlite.Conn, cardType *cardissuer.CardType) error {
-	return insert(conn, "INSERT INTO issuer_type ("+issuerTypeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	return insert(conn, "INSERT INTO issuer_type ("+issuerTypeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (card_type) DO UPDATE SET mode = excluded.mode, title = excluded.title, template = excluded.template, city_code = excluded.city_code,
+		agent_id = excluded.agent_id, discount = excluded.discount,
 		min_balance = excluded.min_balance, max_balance = excluded.max_balance, revoke_wait = excluded.revoke_wait`, given(cardType),
 		func(stmt *sqlite.Stmt, t cardissuer.CardType) {
-			for i, text := range []string{string(t.Type), string(t.Mode), t.Title, t.Template, t.CityCode} {
+			for i, text := range []string{string(t.Type), string(t.Mode), t.Title, t.Template, t.CityCode, t.AgentID, t.DiscountType} {
 				stmt.BindText(i+1, text)
 			}
-			stmt.BindInt64(6, int64(t.MinBalanceFen))
-			stmt.BindInt64(7, int64(t.MaxBalanceFen))
-			stmt.BindInt64(8, t.RevokeWait.Microseconds())
+			stmt.BindInt64(8, int64(t.MinBalanceFen))
+			stmt.BindInt64(9, int64(t.MaxBalanceFen))
+			stmt.BindInt64(10, t.RevokeWait.Microseconds())
 		})
 }
 

@@ -38,7 +38,11 @@ type CardType struct {
 	Mode     Mode
 	Title    string // cardTitle, what riders call it
 	Template string // 模板样式, as it was registered with the platform; may be empty
-	CityCode string // city_code, 6 digits; may be empty
+
+	// What the platform is told besides (ext_info, document 2 §4.2.4.5); each may be empty.
+	CityCode     string // city_code, 6 digits
+	AgentID      string // agent_id
+	DiscountType string // discount_type
 
 	// Of prepaid cards alone:
 	MinBalanceFen money.Fen     // 起乘余额: a card with less may not be shown

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func newDesk(t *testing.T, config cardissuer.Config) *desk {
 		t.Fatal(err)
 	}
 	d := &desk{T: t, Issuer: issuer, platform: &platform{}}
-	d.must(issuer.RegisterType(t.Context(), "1", cardissuer.CardType{Type: prepaid.Type, Mode: cardissuer.Prepaid, Title: "市民卡", CityCode: "310000",
+	d.must(issuer.RegisterType(t.Context(), "1", cardissuer.CardType{Type: prepaid.Type, Mode: cardissuer.Prepaid, Title: "市民卡", CityCode: "310000", DiscountType: `91"discount`,
 		MinBalanceFen: 200, MaxBalanceFen: 10_000, RevokeWait: time.Hour}, now))
 	d.must(issuer.RegisterType(t.Context(), "2", cardissuer.CardType{Type: postpaid.Type, Mode: cardissuer.Postpaid, Title: "乘车卡"}, now))
 	for _, key := range []cardissuer.CardKey{prepaid, postpaid} {
@@ -124,6 +125,9 @@ func assertMessage(t *testing.T, m openapi.CardSendRequest, action openapi.CardA
 func TestPrepaidLife(t *testing.T) {
 	d := newDesk(t, cardissuer.Config{})
 	assertMessage(t, d.push(now), openapi.CardIssue, 0, "CARD_OVERDUE", "余额不足")
+	if ext := d.platform.last(prepaid).ExtInfo; *ext != `{"city_code":"310000","discount_type":"91\"discount"}` {
+		t.Errorf("ext_info %s", *ext)
+	}
 	d.must(d.topUp("1", 500))
 	assertMessage(t, d.push(now), openapi.CardUpdate, 500, "", "")
 	d.must(d.ride("R1", 400))
@@ -298,5 +302,32 @@ func TestCardDataIsSealed(t *testing.T) {
 	changed, err := d.SetData(t.Context(), "n", key, cardissuer.Data{Payload: []byte("year"), Lasts: 48 * time.Hour}, now)
 	if d.must(err); bytes.Equal(changed.Data, first.Data) || !changed.LastUpdate.After(first.LastUpdate) {
 		t.Errorf("%+v", changed)
+	}
+}
+
+func BenchmarkDebit(b *testing.B) {
+	db, err := store.Open(filepath.Join(b.TempDir(), "cards.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	issuer, err := cardissuer.New(db.Issuer(), cardissuer.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = issuer.RegisterType(b.Context(), "1", cardissuer.CardType{Type: prepaid.Type, Mode: cardissuer.Prepaid, Title: "市民卡"}, now)
+	if err == nil {
+		_, err = issuer.Issue(b.Context(), cardissuer.Order{Number: "1", Key: prepaid, User: rider}, now)
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		ride := cardissuer.Ride{OutTradeNo: strconv.Itoa(n), Key: prepaid, User: rider, AmountFen: 200, Codes: []ridecode.ID{{byte(n), byte(n >> 8), byte(n >> 16)}}}
+		if err == nil {
+			_, _, err = issuer.Debit(b.Context(), ride, now)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

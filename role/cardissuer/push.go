@@ -3,11 +3,11 @@ package cardissuer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/form"
 	"github.com/shuama/shuama/protocol/openapi"
 )
 
@@ -135,10 +135,7 @@ func (i *Issuer) message(ctx context.Context, card Card) (openapi.CardSendReques
 		return openapi.CardSendRequest{}, err
 	}
 	code, tips := kind.disabled(card)
-	off, scene, ext := tips != "", "PCREDIT", ""
-	if kind.CityCode != "" {
-		ext = fmt.Sprintf(`{"city_code":"%s"}`, kind.CityCode)
-	}
+	off, scene, ext := tips != "", "PCREDIT", kind.extInfo()
 	m := openapi.CardSendRequest{Action: card.action(), UserID: card.User, CardType: card.Key.Type, CardNo: card.Key.No, LastUpdate: card.LastUpdate,
 		CardData: card.Data, Disabled: &off, DisabledCode: &code, DisabledTips: &tips, TradeScene: &scene, ExtInfo: &ext}
 	if kind.Mode == Prepaid {
@@ -146,6 +143,24 @@ func (i *Issuer) message(ctx context.Context, card Card) (openapi.CardSendReques
 		scene, m.BalanceFen = "EXTRA_PREPAY", &balance
 	}
 	return m, nil
+}
+
+// extInfo is the text of a JSON object, empty where there is nothing to say.
+func (t CardType) extInfo() string {
+	var out []byte
+	for _, member := range [][2]string{{"city_code", t.CityCode}, {"agent_id", t.AgentID}, {"discount_type", t.DiscountType}} {
+		if member[1] == "" {
+			continue
+		}
+		out = append(out, ',')
+		out = append(form.AppendJSONString(out, member[0]), ':')
+		out = form.AppendJSONString(out, member[1])
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	out[0] = '{'
+	return string(append(out, '}'))
 }
 
 func (c Card) action() openapi.CardAction {

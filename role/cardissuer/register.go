@@ -21,7 +21,7 @@ func (i *Issuer) RegisterType(ctx context.Context, number string, t CardType, no
 		return err
 	}
 	r := &request{kind: EntryType, number: "type/" + number, card: CardKey{Type: t.Type}, now: now,
-		parts: []string{string(t.Mode), t.Title, t.Template, t.CityCode, strconv.FormatInt(int64(t.MinBalanceFen), 10),
+		parts: []string{string(t.Mode), t.Title, t.Template, t.CityCode, t.AgentID, t.DiscountType, strconv.FormatInt(int64(t.MinBalanceFen), 10),
 			strconv.FormatInt(int64(t.MaxBalanceFen), 10), t.RevokeWait.String()}}
 	_, _, err := i.carryOut(ctx, r, Need{}, func(w *work) error {
 		if w.state.Type != nil && w.state.Type.Mode != t.Mode {
@@ -61,6 +61,8 @@ func (t CardType) check() error {
 		return bad("title or template is not text of at most 64 characters")
 	case t.CityCode != "" && !isCityCode(t.CityCode):
 		return bad("city_code is not 6 digits")
+	case !isTitle(t.AgentID) || !isTitle(t.DiscountType):
+		return bad("agent_id or discount_type is not text of at most 64 characters")
 	case t.Mode == Postpaid && (t.MinBalanceFen != 0 || t.MaxBalanceFen != 0 || t.RevokeWait != 0):
 		return bad("a postpaid card has no balance, and so no rules about one")
 	case t.MinBalanceFen < 0 || t.MaxBalanceFen < t.MinBalanceFen || t.MaxBalanceFen > amountMax || t.RevokeWait < 0:

@@ -15,6 +15,8 @@ CREATE TABLE issuer_type (
   title       TEXT    NOT NULL CHECK (title <> ''),
   template    TEXT    NOT NULL,
   city_code   TEXT    NOT NULL,
+  agent_id    TEXT    NOT NULL,
+  discount    TEXT    NOT NULL,
   min_balance INTEGER NOT NULL CHECK (min_balance >= 0),
   max_balance INTEGER NOT NULL CHECK (max_balance >= min_balance),
   revoke_wait INTEGER NOT NULL CHECK (revoke_wait >= 0) -- microseconds

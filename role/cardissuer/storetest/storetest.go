@@ -60,7 +60,7 @@ func newIssuer(t testing.TB, store cardissuer.Store) *cardissuer.Issuer {
 		t.Fatal(err)
 	}
 	for number, kind := range []cardissuer.CardType{
-		{Type: prepaid, Mode: cardissuer.Prepaid, Title: "市民卡", Template: "blue", CityCode: "310000", MaxBalanceFen: 10_000},
+		{Type: prepaid, Mode: cardissuer.Prepaid, Title: "市民卡", Template: "blue", CityCode: "310000", AgentID: "00001", DiscountType: "91discount", MaxBalanceFen: 10_000},
 		{Type: postpaid, Mode: cardissuer.Postpaid, Title: "乘车卡"},
 	} {
 		if err := issuer.RegisterType(t.Context(), fmt.Sprint(number), kind, start); err != nil {
@@ -141,7 +141,7 @@ func testRoundTrip(t *testing.T, open Open) {
 			t.Errorf("%+v, %v", history, err)
 		}
 		types, err := issuer.Types(ctx)
-		if err != nil || len(types) != 2 || types[0].Title != "市民卡" || types[0].RevokeWait != cardissuer.DefaultRevokeWait || types[1].MaxBalanceFen != 0 {
+		if err != nil || len(types) != 2 || types[0].Title != "市民卡" || types[0].AgentID != "00001" || types[0].DiscountType != "91discount" || types[0].CityCode != "310000" || types[0].RevokeWait != cardissuer.DefaultRevokeWait || types[1].MaxBalanceFen != 0 {
 			t.Errorf("%+v, %v", types, err)
 		}
 		if report := prove(t, store); report.OwedFen != 200 || report.RidesFen != 500 || report.PaidInFen != 300 || report.Cards != 1 {
