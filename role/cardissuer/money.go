@@ -63,7 +63,7 @@ type Ride struct {
 // lacks it owes. The same ride again is answered with the entry of the first time; other contents under its
 // number are NumberTaken.
 func (i *Issuer) Debit(ctx context.Context, ride Ride, now time.Time) (Entry, Card, error) {
-	r := &request{kind: EntryRide, number: rideNumber(ride.OutTradeNo), card: ride.Key, amount: ride.AmountFen, text: ride.Subject, now: now,
+	r := &request{kind: EntryRide, number: rideNumber(ride.OutTradeNo), card: ride.Key, amount: ride.AmountFen, text: plain(ride.Subject), now: now,
 		parts: []string{string(ride.User)}}
 	codes := slices.Clone(ride.Codes)
 	slices.SortFunc(codes, func(a, b ridecode.ID) int { return slices.Compare(a[:], b[:]) })
