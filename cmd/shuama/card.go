@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/shuama/shuama/edge/gateway"
 	"github.com/shuama/shuama/edge/hsm"
 	"github.com/shuama/shuama/edge/store"
+	"github.com/shuama/shuama/edge/store/postgres"
 	"github.com/shuama/shuama/protocol/carddata"
 	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/ridecode"
@@ -44,14 +46,15 @@ const (
 
 // cardSettings is cards.json: what card data is sealed with.
 type cardSettings struct {
-	Institution string            `json:"institution"` // 机构编码 of the code issuer, 8 hex digits
+	Institution string            `json:"institution"`        // 机构编码 of the code issuer, 8 hex digits
+	Database    string            `json:"database,omitempty"` // postgres://…, where the book is; empty: cards.db
 	CardData    []cardKeySettings `json:"card_data"`
 }
 
 // counter is a card issuer at work (发卡柜台).
 type counter struct {
 	*cardissuer.Issuer
-	db *store.DB
+	db io.Closer
 }
 
 func (c *counter) Close() error { return c.db.Close() }
@@ -70,22 +73,38 @@ func openCounter(dir string, seal sealFlags) (*counter, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if err := mustExist(filepath.Join(dir, cardBookFile), "the book of this merchant's cards"); err != nil {
-		return nil, err
-	}
 	config, err := settings.config(dir, seal)
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(filepath.Join(dir, cardBookFile))
+	book, db, err := settings.openBook(dir)
 	if err != nil {
 		return nil, err
 	}
-	issuer, err := cardissuer.New(db.Issuer(), config)
+	issuer, err := cardissuer.New(book, config)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &counter{Issuer: issuer, db: db}, nil
+}
+
+// openBook opens the book where it is kept.
+func (s cardSettings) openBook(dir string) (cardissuer.Store, io.Closer, error) {
+	if s.Database != "" {
+		db, err := postgres.Open(context.Background(), s.Database)
+		if err != nil {
+			return nil, nil, err
+		}
+		return db.Issuer(), db, nil
+	}
+	if err := mustExist(filepath.Join(dir, cardBookFile), "the book of this merchant's cards"); err != nil {
+		return nil, nil, err
+	}
+	db, err := store.Open(filepath.Join(dir, cardBookFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	return db.Issuer(), db, nil
 }
 
 // config unseals the keys of card data, where there are any.

@@ -37,6 +37,7 @@ type cardTypeAddCommand struct {
 	RevokeDays  int    `help:"Days for which late rides are waited for before a balance is given back." default:"14"`
 	Seal        string `help:"Seal card data: aes-256-gcm or sm4-gcm. Without it card data is carried as it is given." placeholder:"ALGORITHM" enum:",aes-256-gcm,sm4-gcm" default:""`
 	Institution string `help:"The code issuer's institution code: sealed card data is bound to it." default:"00000001"`
+	Database    string `help:"With the first type: keep the book here, as postgres://user@host/cards. Without it: cards.db in the folder." placeholder:"URL"`
 	sealFlags
 }
 
@@ -103,8 +104,11 @@ func (c *cardTypeAddCommand) prepare() (err error) {
 		if err := readJSON(filepath.Join(c.Dir, cardSettingsFile), &settings); err != nil {
 			return err
 		}
-	} else if err := makeBooks(filepath.Join(c.Dir, cardBookFile)); err != nil {
+	} else if err := c.makeBook(&settings); err != nil {
 		return err
+	}
+	if c.Database != "" && c.Database != settings.Database {
+		return errors.New("--database: the book is kept elsewhere already, and is not moved")
 	}
 	if _, err := parseInstitution(settings.Institution); err != nil {
 		return fmt.Errorf("--institution: %w", err)
@@ -116,6 +120,18 @@ func (c *cardTypeAddCommand) prepare() (err error) {
 		}
 	}
 	return writeJSON(filepath.Join(c.Dir, cardSettingsFile), settings)
+}
+
+// makeBook makes the book with the first type, or sees that the database can keep it.
+func (c *cardTypeAddCommand) makeBook(settings *cardSettings) error {
+	if settings.Database = c.Database; c.Database == "" {
+		return makeBooks(filepath.Join(c.Dir, cardBookFile))
+	}
+	_, db, err := settings.openBook(c.Dir)
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 func (c *cardTypeAddCommand) makeKey(settings *cardSettings) error {
