@@ -19,6 +19,9 @@ const redrawSec = 60
 // modulePx makes a picture that a camera reads at arm's length.
 const modulePx = 6
 
+// noCodesHere says that a server holds no institution keys.
+const noCodesHere = "NO_CODES_HERE"
+
 // cardView is a card as its rider sees it.
 type cardView struct {
 	No      string `json:"card_no"`
@@ -62,6 +65,8 @@ func (s *server) view(r *http.Request, key codeissuer.CardKey, rider ridecode.Us
 		view.Code, view.Tips = refusal.Code, refusal.Tips
 	case err != nil:
 		return view, err
+	case s.Issuer == nil:
+		view.Code, view.Tips = noCodesHere, textsIn(languageOf(r))["noCodes"]
 	default:
 		view.Usable = true
 	}
@@ -140,6 +145,9 @@ func (s *server) drawCode(r *http.Request, key codeissuer.CardKey, rider ridecod
 func (s *server) phone(r *http.Request, key codeissuer.CardKey, rider ridecode.UserID) (*wallet.Wallet, error) {
 	now := s.Now()
 	card, err := s.Cards.Granted(r.Context(), key, rider)
+	if err == nil && s.Issuer == nil {
+		err = &codeissuer.CardRefusal{Code: noCodesHere}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,7 @@ func textsIn(lang language) map[string]string {
 		"codeAlt":       {"乘车码", "Ride code"},
 		"redraws":       {"每分钟自动刷新", "It is drawn anew each minute"},
 		"stale":         {"无法连接服务器，二维码未刷新。", "The server cannot be reached; the code is not fresh."},
+		"noCodes":       {"此服务器不出示乘车码，请使用手机客户端。", "This server shows no codes: use the wallet on your phone."},
 		"notUsable":     {"此卡暂不可用", "This card may not be used now"},
 		"wrongTitle":    {"无法打开此页面", "This page cannot be opened"},
 		"wrongLink":     {"链接参数有误，请联系商户：", "The link is wrong; tell the merchant:"},

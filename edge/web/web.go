@@ -58,11 +58,11 @@ type CardTerms struct {
 	Redirects []string // addresses that riders may be sent back to, without a query
 }
 
-// Config is what the pages are made of. All is needed.
+// Config is what the pages are made of. All but Issuer is needed.
 type Config struct {
 	Riders     Riders
 	Cards      Cards
-	Issuer     Issuer
+	Issuer     Issuer // nil: this server holds no institution keys, and cards are shown without their codes
 	Agreements Agreements
 	Terms      func(cardType ridecode.CardType) (terms CardTerms, registered bool)
 	Number     func(now time.Time) string // a new agreement's
@@ -89,9 +89,9 @@ const passwordsAtOnce = 2
 
 // New makes the handler of everything under Path.
 func New(config Config) (http.Handler, error) {
-	if config.Riders == nil || config.Cards == nil || config.Issuer == nil || config.Agreements == nil || config.Terms == nil ||
+	if config.Riders == nil || config.Cards == nil || config.Agreements == nil || config.Terms == nil ||
 		config.Number == nil || config.Now == nil || config.Logger == nil || config.WrongPassword == nil || config.Locked == nil {
-		return nil, errors.New("web: all of Config is needed")
+		return nil, errors.New("web: all of Config but Issuer is needed")
 	}
 	pages, err := parsePages()
 	if err != nil {

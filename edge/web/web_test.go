@@ -67,13 +67,18 @@ func newCity(t *testing.T) *city {
 		_, _ = io.WriteString(w, "<h1 id=merchant>merchant</h1>")
 	}))
 	t.Cleanup(c.merchant.Close)
-	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: c.Issuer, Agreements: c.agreements, Terms: c.terms, Now: c.now,
+	c.pages = httptest.NewServer(c.handler(c.Issuer))
+	t.Cleanup(c.pages.Close)
+	return c
+}
+
+func (c *city) handler(issuer web.Issuer) http.Handler {
+	c.t.Helper()
+	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: issuer, Agreements: c.agreements, Terms: c.terms, Now: c.now,
 		Number: func(time.Time) string { return "A1" }, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
 		WrongPassword: payment.ErrPassword, Locked: payment.ErrPasswordLocked})
 	c.must(err)
-	c.pages = httptest.NewServer(handler)
-	t.Cleanup(c.pages.Close)
-	return c
+	return handler
 }
 
 func (c *city) must(err error) {
@@ -242,6 +247,22 @@ func TestLogin(t *testing.T) {
 	}
 	if status, _, _ := v.login(link, stranger, password); status != http.StatusTooManyRequests {
 		t.Errorf("after many guesses: %d", status)
+	}
+}
+
+// A server without institution keys shows cards, and no codes.
+func TestWithoutKeys(t *testing.T) {
+	c := newCity(t)
+	key := codeissuer.CardKey{Type: prepaid, No: "3100000001"}
+	c.send(codeissuer.IssueCard, key, nil)
+	c.pages.Config.Handler = c.handler(nil)
+	v, link := c.visitor(), c.useLink(key)
+	v.login(link, rider, password)
+	if _, body, _ := v.get(link); !strings.Contains(body, "12.50") || !strings.Contains(body, "NO_CODES_HERE") || strings.Contains(body, `src="code.png`) {
+		t.Errorf("%s", body)
+	}
+	if status, _, _ := v.get(c.pages.URL + web.Path + "code.png?cardType=GJ310000&cardNo=3100000001"); status != http.StatusForbidden {
+		t.Errorf("its code: %d", status)
 	}
 }
 
