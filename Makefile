@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests run, and the Debian package of each.
 TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
-         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user curl:curl espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user curl:curl espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils chromium:chromium
 
 # Debian packages of the SDK's cross compilers (glibc headers are only recommended by them).
 SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \

@@ -22,6 +22,7 @@ type accountCommand struct {
 	Unblock  accountUnblockCommand  `cmd:"" help:"Let a rider ride again."`
 	Password accountPasswordCommand `cmd:"" help:"Set a user's payment password."`
 	Approve  accountApproveCommand  `cmd:"" help:"Confirm an online trade that waits for its rider's password."`
+	Agree    accountAgreeCommand    `cmd:"" help:"Sign a user up for a postpaid card type, or end that."`
 	Evidence accountEvidenceCommand `cmd:"" help:"Show the second records of codes that two gates took."`
 	Audit    auditCommand           `cmd:"" help:"Prove the books, and show every balance."`
 }

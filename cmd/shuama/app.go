@@ -165,6 +165,11 @@ func (a *appSettings) describe(text *strings.Builder, now time.Time) {
 		fmt.Fprintf(text, "  may call   %s%s\n", method, limitText(a.MethodCalls[method]))
 	}
 	fmt.Fprintf(text, "  calls     %s\n  from       %s\n  card types %s\n", anyNumber(a.CallsPerSec), listText(a.Addresses, "anywhere"), listText(a.CardTypes, "none"))
+	for _, cardType := range a.CardTypes {
+		if terms, told := a.CardTerms[cardType]; told {
+			fmt.Fprintf(text, "  card type  %s: %s\n", cardType, terms)
+		}
+	}
 }
 
 func limitText(perSec int) string {

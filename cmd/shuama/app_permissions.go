@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/shuama/shuama/protocol/form"
 )
 
 // appMethods is an app and methods.
@@ -144,39 +142,6 @@ func (c *appAddressCommand) Run(w *world) error {
 			app.Addresses = append(app.Addresses, prefix.String())
 		}
 		return fmt.Sprintf("App %s calls from %s.", c.AppID, listText(app.Addresses, "anywhere")), nil
-	})
-}
-
-type appCardTypeCommand struct {
-	Dir    string   `arg:"" help:"The city's folder." type:"existingdir"`
-	AppID  string   `arg:"" help:"The app." name:"app-id"`
-	Types  []string `arg:"" help:"Card types: 8 characters each, as GJ310000."`
-	Remove bool     `help:"Take them off; cards that were issued stay as they are."`
-}
-
-// Help shows how it is used.
-func (appCardTypeCommand) Help() string {
-	return `A card type belongs to one app, which alone may issue, update, revoke and see its cards (document 2 §4.2.4.3).
-
-Example:
-  shuama app card-type city 2021000000000001 GJ310000`
-}
-
-// Run registers the types.
-func (c *appCardTypeCommand) Run(w *world) error {
-	for _, cardType := range c.Types {
-		if len(cardType) != 8 || !form.IsPrintable(cardType) {
-			return fmt.Errorf("card type %q: not 8 characters of printable ASCII, as a ride code carries it (document 1 §6.3.2)", cardType)
-		}
-	}
-	return changeApp(w, c.Dir, c.AppID, func(home *city, app *appSettings) (string, error) {
-		app.CardTypes = slices.DeleteFunc(app.CardTypes, func(t string) bool { return slices.Contains(c.Types, t) })
-		if !c.Remove {
-			app.CardTypes = append(app.CardTypes, c.Types...)
-			slices.Sort(app.CardTypes)
-			app.CardTypes = slices.Compact(app.CardTypes)
-		}
-		return fmt.Sprintf("Card types of app %s: %s.", c.AppID, listText(app.CardTypes, "none")), nil
 	})
 }
 

@@ -24,6 +24,7 @@ type bookFlags struct {
 type books struct {
 	*payment.Payment
 	cards    *codeissuer.Cards
+	signed   *codeissuer.Agreements
 	rides    *rides.Register
 	register *liveRegister
 	stores   stores
@@ -35,6 +36,7 @@ func (b *books) Close() error { return b.stores.close() }
 type stores struct {
 	payment    payment.Store
 	cards      codeissuer.CardStore
+	agreements codeissuer.AgreementStore
 	rides      rides.Store
 	deliveries func(context.Context) (payment.Deliveries, func() error, error)
 	close      func() error
@@ -58,7 +60,9 @@ func (c *city) openBooks(ctx context.Context, flags bookFlags, window int, now t
 	policy.Panicked = func(what, stack string) { slog.Error("panic in a trade", "what", what, "stack", stack) }
 	live := &liveRegister{}
 	live.current.Store(known)
-	b := &books{Payment: payment.New(s.payment, live, live, policy), cards: codeissuer.NewCards(s.cards, live), rides: rides.New(s.rides), register: live, stores: s}
+	policy.IsPrepaid = live.isPrepaid
+	b := &books{Payment: payment.New(s.payment, live, live, policy), signed: codeissuer.NewAgreements(s.agreements, live), rides: rides.New(s.rides), register: live, stores: s}
+	b.cards = codeissuer.NewCards(s.cards, live).WithAgreements(b.signed)
 	if err := c.openAccounts(ctx, b, now.UTC()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -84,7 +88,7 @@ func (c *city) openStores(ctx context.Context, flags bookFlags) (stores, error) 
 	deliveries := func(context.Context) (payment.Deliveries, func() error, error) {
 		return db.Deliveries(payment.DeliveryGap), func() error { return nil }, nil
 	}
-	return stores{payment: db.Payment(), cards: db.Cards(), rides: db.Rides(), deliveries: deliveries, close: db.Close, place: path}, nil
+	return stores{payment: db.Payment(), cards: db.Cards(), agreements: db.Agreements(), rides: db.Rides(), deliveries: deliveries, close: db.Close, place: path}, nil
 }
 
 func openPostgres(ctx context.Context, database string) (stores, error) {
@@ -99,7 +103,7 @@ func openPostgres(ctx context.Context, database string) (stores, error) {
 		}
 		return queue, queue.Close, nil
 	}
-	return stores{payment: db.Payment(), cards: db.Cards(), rides: db.Rides(), deliveries: deliveries, close: db.Close, place: withoutPassword(database)}, nil
+	return stores{payment: db.Payment(), cards: db.Cards(), agreements: db.Agreements(), rides: db.Rides(), deliveries: deliveries, close: db.Close, place: withoutPassword(database)}, nil
 }
 
 // withoutPassword is an address for people to see.

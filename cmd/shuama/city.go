@@ -70,6 +70,8 @@ type appSettings struct {
 	NotifyURL     string                `json:"notify_url,omitempty"` // where notices of its trades go
 	Addresses     []string              `json:"addresses,omitempty"`  // where its calls come from; none is anywhere
 	CardTypes     []string              `json:"card_types,omitempty"` // whose virtual cards it sends
+
+	CardTerms map[string]cardTermsSettings `json:"card_terms,omitempty"` // of its card types, by their name
 }
 
 type certificateSettings struct {
@@ -169,8 +171,8 @@ type sealedSlot struct {
 // rotation is how long each institution key signs before the next slot's turn.
 const rotation = 24 * time.Hour
 
-// openIssuer unseals the institution keys. Users are qualified by the books.
-func (c *city) openIssuer(sealer hsm.Sealer, users codeissuer.Qualifier) (*codeissuer.Issuer, error) {
+// openIssuer unseals the institution keys. Users are qualified by the books, and so are their cards.
+func (c *city) openIssuer(sealer hsm.Sealer, b *books) (*codeissuer.Issuer, error) {
 	slots, err := c.unsealSlots(sealer)
 	if err != nil {
 		return nil, err
@@ -179,7 +181,7 @@ func (c *city) openIssuer(sealer hsm.Sealer, users codeissuer.Qualifier) (*codei
 	if err != nil || len(code) != 4 {
 		return nil, errors.New("city.json: institution is not 8 hex digits (document 1 §6.3.2)")
 	}
-	return codeissuer.New(codeissuer.Config{Institution: ridecode.Quad(code), Slots: slots, Users: users, Random: rand.Reader,
+	return codeissuer.New(codeissuer.Config{Institution: ridecode.Quad(code), Slots: slots, Users: b, Cards: b.cards, Random: rand.Reader,
 		Active: codeissuer.RotateEvery(rotation), Terms: codeissuer.DefaultTerms()})
 }
 

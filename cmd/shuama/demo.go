@@ -52,7 +52,7 @@ func (c *demoCommand) Run(w *world) (err error) {
 	s := &story{outer: w, dir: dir, start: w.now().UTC().Truncate(time.Second)}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, chapter := range []func() error{
-		s.found, s.authorize, s.ride, s.refuse, s.upload, s.settle, s.restart, s.balance,
+		s.found, s.authorize, s.ride, s.refuse, s.upload, s.settle, s.restart, s.cards, s.balance,
 	} {
 		if err := chapter(); err != nil {
 			return err
@@ -390,7 +390,7 @@ func (s *story) readNumbers() error {
 
 // balance shows the books and their proof.
 func (s *story) balance() error {
-	s.say("\n8. The books, in yuan\n")
+	s.say("\n9. The books, in yuan\n")
 	report, err := s.server.books.Audit(s.outer.context)
 	if err != nil {
 		return err

@@ -80,11 +80,19 @@ func TestGatewayDocument(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
+	linkClients(t, dir)
+	if run, held := runDocument(t, "gateway.md", dir); run < 28 || held < 23 {
+		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
+	}
+}
+
+// runDocument runs the blocks of a document in a folder, and holds the blocks that tell of an answer to what came.
+func runDocument(t *testing.T, name, dir string) (run, held int) {
+	t.Helper()
 	if output, err := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "shuama"), ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}
-	linkClients(t, dir)
-	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "gateway.md"))
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +110,6 @@ func TestGatewayDocument(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
-	held := 0
 	for i, b := range blocks {
 		if b.kind != "json" && b.kind != "text" {
 			continue
@@ -110,11 +117,21 @@ func TestGatewayDocument(t *testing.T) {
 		got, _ := os.ReadFile(filepath.Join(dir, fmt.Sprintf("example-%d.out", i-1)))
 		faults, _ := os.ReadFile(filepath.Join(dir, fmt.Sprintf("example-%d.err", i-1)))
 		if !matches(b.text, string(got)) {
-			t.Errorf("docs/gateway.md, line %d: it says\n%s\nand what came is\n%s\n%s", b.line, b.text, got, faults)
+			t.Errorf("docs/%s, line %d: it says\n%s\nand what came is\n%s\n%s", name, b.line, b.text, got, faults)
 		}
 		held++
 	}
-	if run < 28 || held < 23 {
+	return run, held
+}
+
+// TestCardsDocument does the same for docs/cards.md.
+func TestCardsDocument(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is not here: make tools installs it", tool)
+		}
+	}
+	if run, held := runDocument(t, "cards.md", t.TempDir()); run < 9 || held < 7 {
 		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
 	}
 }

@@ -24,7 +24,7 @@ const (
 
 // cli is the commands.
 type cli struct {
-	Demo        demoCommand        `cmd:"" help:"Show a city at work: two riders, a bus, a metro, the settlement, and what is refused."`
+	Demo        demoCommand        `cmd:"" help:"Show a city at work: two riders, a bus, a metro, virtual cards, the settlement, and what is refused."`
 	Inspect     inspectCommand     `cmd:"" help:"Explain a code, a record or a picture: every field, every check, the verdict."`
 	Keys        keysCommand        `cmd:"" help:"Make an institution and its keys, register apps and terminals."`
 	App         appCommand         `cmd:"" help:"Manage registered apps: methods, keys, certificates, limits, addresses."`
@@ -38,6 +38,7 @@ type cli struct {
 	Terminal    terminalCommand    `cmd:"" help:"Run a gate: codes in, verdicts and records out."`
 	Conformance conformanceCommand `cmd:"" help:"Hold any verifier of ride codes to attack vectors, and print its score."`
 	Merchant    merchantCommand    `cmd:"" help:"Collect records, price trips, settle trades until each has a final answer."`
+	Card        cardCommand        `cmd:"" help:"Issue virtual cards, top them up, stop and revoke them."`
 	Fare        fareCommand        `cmd:"" help:"Check fare tables, explain fares, and replay a month under other tables."`
 }
 

@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("status %d: %s\n%s", status, faults.String(), out.String())
 	}
 	for _, said := range []string{"SUCCESS", "MALFORMED_QRCODE (-1)", "QRCODE_INFO_EXPIRED (-2)", "QRCODE_DUPLICATED (-12)", "CARDTYPE_UNSUPPORTED (-8)",
-		"QUOTA_EXCEEDED (-5)", "CONTEXT_INCONSISTENT", "postings that sum to 0.00", "Every balance is proven"} {
+		"QUOTA_EXCEEDED (-5)", "CONTEXT_INCONSISTENT", "CARD_OVERDUE", "on cards 9.00 - owed 0.00 + rides 4.00", "postings that sum to 0.00", "Every balance is proven"} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("the demo does not say %q", said)
 		}
@@ -53,7 +53,9 @@ func TestHelpHasExamples(t *testing.T) {
 		"app allow", "app forbid", "app rotate-key", "app certificate", "app revoke", "app encrypt", "app limit", "app address", "app card-type", "app disable",
 		"app enable", "app remove", "app openapi", "account open", "account top-up",
 		"account audit", "serve", "wallet fetch", "wallet show", "terminal", "merchant collect", "merchant settle", "merchant serve", "merchant gaps",
-		"merchant list", "merchant statement", "merchant complete", "merchant recount", "fare check", "fare explain", "fare replay", "trust deny", "trust allow", "trust publish", "trust show", "conformance"} {
+		"merchant list", "merchant statement", "merchant complete", "merchant recount", "fare check", "fare explain", "fare replay", "trust deny", "trust allow", "trust publish", "trust show", "conformance", "account agree",
+		"card type add", "card type list", "card type gate-key", "card issue", "card top-up", "card refund", "card suspend", "card resume", "card revoke", "card close",
+		"card show", "card list", "card history", "card push", "card audit"} {
 		var out bytes.Buffer
 		w := &world{context: context.Background(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: time.Now}
 		status := run(w, append(strings.Fields(command), "--help"))

@@ -222,7 +222,12 @@ func (c *merchantSettleCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	o, err := openOffice(c.Dir, client)
+	settler, cards, err := withCards(w, c.Dir, c.sealFlags, client)
+	if err != nil {
+		return err
+	}
+	defer closeCounter(cards)
+	o, err := openOffice(c.Dir, settler)
 	if err != nil {
 		return err
 	}

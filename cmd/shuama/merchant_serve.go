@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shuama/shuama/edge/depot"
@@ -38,7 +39,12 @@ func (c *merchantServeCommand) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	o, err := openOffice(c.Dir, client)
+	settler, cards, err := withCards(w, c.Dir, c.sealFlags, client)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeCounter(cards)) }()
+	o, err := openOffice(c.Dir, settler)
 	if err != nil {
 		return err
 	}
@@ -59,11 +65,12 @@ func (c *merchantServeCommand) Run(w *world) (err error) {
 	fmt.Fprintf(w.stdout, "Terminals bring records to http://%s. Stop with Ctrl-C.\n", listener.Addr())
 	ctx, cancel := context.WithCancel(w.context)
 	defer cancel()
-	settled := make(chan struct{})
-	go func() { defer close(settled); c.settle(ctx, w, o, logger) }()
+	var chores sync.WaitGroup
+	chores.Go(func() { c.settle(ctx, w, o, logger) })
+	chores.Go(func() { keepCards(ctx, w, cards, client, logger) })
 	err = serve(w.context, gateway.NewHTTPServer(c.Listen, handler), listener)
 	cancel()
-	<-settled
+	chores.Wait()
 	return err
 }
 

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/shuama/shuama/edge/depot"
 	"github.com/shuama/shuama/edge/gateway"
 	"github.com/shuama/shuama/edge/hsm"
+	"github.com/shuama/shuama/edge/web"
 	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/payment"
@@ -34,7 +36,8 @@ type serveCommand struct {
 
 // Help shows how it is used.
 func (serveCommand) Help() string {
-	return `It answers POST /gateway.do as published clients of the open platform expect it, and stops on SIGINT
+	return `It answers POST /gateway.do as published clients of the open platform expect it, shows riders the pages of document 2
+§4.3 (/p/f/public_transit/card_entry.html), and stops on SIGINT
 or SIGTERM once requests under way are answered. A kill loses nothing: what was answered is on disk. Put a
 proxy with TLS in front of it: requests are signed, and not hidden. Several may serve one city whose books are in
 PostgreSQL; each closes accounting days and brings notices out, and none does it twice.
@@ -138,6 +141,11 @@ func (c *city) gateway(w *world, b *books, config gateway.Config, address string
 	mux := http.NewServeMux()
 	mux.Handle("/", platform)
 	mux.Handle("GET "+depot.TrustPath, depot.NewTrust(c))
+	pages, err := c.riderPages(w, b, strings.HasPrefix(address, "https://"))
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle(web.Path, pages)
 	return mux, nil
 }
 

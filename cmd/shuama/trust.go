@@ -128,7 +128,7 @@ type trustPublishCommand struct {
 func (trustPublishCommand) Help() string {
 	return `A running gateway gives the new bundle to terminals that ask; those that have an older one get what
 has changed. Riders whom the books deny (shuama account denied) are on its deny list, and off it once they may
-ride again.
+ride again; so are virtual cards that were revoked or stopped, for as long as an older grant of theirs may hold.
 
 Example:
   shuama trust publish city`
@@ -144,8 +144,12 @@ func (c *trustPublishCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	cards, err := c.deniedCards(w)
+	if err != nil {
+		return err
+	}
 	return changeCity(c.Dir, func(home *city) error {
-		bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second), riders)
+		bundle, err := home.publish(sealer, w.now().UTC().Truncate(time.Second), riders, cards...)
 		if err != nil {
 			return err
 		}
@@ -176,7 +180,7 @@ func (c *trustPublishCommand) deniedRiders(w *world) (riders []deniedMember, err
 // deltasBack is from how many bundles back a terminal gets only what has changed.
 const deltasBack = 8
 
-func (c *city) publish(sealer hsm.Sealer, now time.Time, riders []deniedMember) (*trust.Bundle, error) {
+func (c *city) publish(sealer hsm.Sealer, now time.Time, riders []deniedMember, cards ...trust.DeniedCard) (*trust.Bundle, error) {
 	signer, authority, err := c.openAuthority(sealer)
 	if err != nil {
 		return nil, err
@@ -189,7 +193,7 @@ func (c *city) publish(sealer hsm.Sealer, now time.Time, riders []deniedMember) 
 	if err != nil {
 		return nil, err
 	}
-	draft, err := c.draft(before, now, riders)
+	draft, err := c.draft(before, now, riders, cards)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +285,7 @@ func (c *city) deltaPath(from, to uint64) string {
 
 // draft is the next bundle: riders are denied beside those whom people have put on the list. A section whose
 // content is as before keeps its version.
-func (c *city) draft(before []*trust.Bundle, now time.Time, riders []deniedMember) (trust.Draft, error) {
+func (c *city) draft(before []*trust.Bundle, now time.Time, riders []deniedMember, cards []trust.DeniedCard) (trust.Draft, error) {
 	t := c.settings.Trust
 	grace, err := money.ParseYuan(t.GraceLimit)
 	if err != nil {
@@ -308,6 +312,7 @@ func (c *city) draft(before []*trust.Bundle, now time.Time, riders []deniedMembe
 		}
 		named[denied.User] = true
 	}
+	draft.DeniedCards = cards
 	if len(before) > 0 {
 		follow(&draft, before[len(before)-1].Draft())
 	}
@@ -325,7 +330,7 @@ func follow(draft *trust.Draft, last trust.Draft) {
 	}
 	grow(&draft.Versions.Keys, !sameKeys(draft.Keys, last.Keys))
 	grow(&draft.Versions.CardRules, !sameMembers(draft.CardRules, last.CardRules))
-	grow(&draft.Versions.DenyList, !sameMembers(draft.DeniedUsers, last.DeniedUsers))
+	grow(&draft.Versions.DenyList, !sameMembers(draft.DeniedUsers, last.DeniedUsers) || !sameMembers(draft.DeniedCards, last.DeniedCards))
 	grow(&draft.Versions.Clock, draft.Clock != last.Clock)
 }
 

@@ -84,6 +84,8 @@ func cardMessageOf(fault codeissuer.CardFault) string {
 		return "平台已有更新的卡数据，请以最新的卡数据和 last_update_time 重新同步"
 	case codeissuer.CardIsRevoked:
 		return "卡片已注销，如需恢复请以 ISSUE 重新开通"
+	case codeissuer.CardNotAgreed:
+		return "用户尚未签约公交付款服务，请先引导用户签约后再开通后付费卡"
 	}
 	return "卡信息同步失败"
 }

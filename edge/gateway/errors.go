@@ -12,7 +12,7 @@ import (
 //
 //	*openapi.Error         itself
 //	*form.Error            40004 ILLEGAL_PARAMS, naming field and clause (document 2 §4.2.1.7)
-//	*payment.RecordError   40004 FAIL, saying why the record is not genuine
+//	*payment.RecordError   40004 FAIL, saying why the record is not genuine; 20000 while nobody can tell
 //	*codeissuer.CardError  40004 FAIL with sub_error_code (document 2 §4.2.4.2)
 //	*rides.ConflictError   40004 FAIL, naming the number
 //	anything else          20000 isp.unknow-error: the outcome is not known, ask again
@@ -24,6 +24,8 @@ func refusalOf(err error) (refusal *openapi.Error, unexpected bool) {
 		return refusal, false
 	case errors.As(err, &fault):
 		return openapi.Refuse(openapi.SubIllegalParams, fault.Error()), false
+	case errors.As(err, &record) && record.Reason == payment.RecordUnverifiable: // a merchant who took it for false would lose the ride
+		return openapi.Refuse(openapi.SubBusinessUnknown, record.Why), false
 	case errors.As(err, &record):
 		return openapi.Refuse(openapi.SubFail, record.Why), false
 	}

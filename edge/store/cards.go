@@ -140,5 +140,11 @@ func cardConditions(query codeissuer.CardQuery) (where string, values []string) 
 	if !query.Revoked {
 		where += " AND revoked = 0"
 	}
+	if query.Stopped {
+		where += " AND (revoked = 1 OR disabled = 1)"
+	}
+	if !query.Since.IsZero() {
+		where += fmt.Sprintf(" AND received >= %d", query.Since.UnixMicro())
+	}
 	return where, values
 }

@@ -33,3 +33,15 @@ func TestRideStore(t *testing.T) {
 		}
 	})
 }
+
+func TestAgreementStore(t *testing.T) {
+	cardtest.RunAgreements(t, func(t *testing.T) (codeissuer.AgreementStore, func() codeissuer.AgreementStore) {
+		path := filepath.Join(t.TempDir(), "books.sqlite")
+		db := open(t, path)
+		return db.Agreements(), func() codeissuer.AgreementStore {
+			closeAll(t, db)
+			db = open(t, path)
+			return db.Agreements()
+		}
+	})
+}

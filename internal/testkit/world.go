@@ -28,6 +28,7 @@ import (
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/cardissuer"
 	"github.com/shuama/shuama/role/codeissuer"
 	"github.com/shuama/shuama/role/merchant"
 	"github.com/shuama/shuama/role/merchant/fare"
@@ -56,6 +57,8 @@ type World struct {
 	Books    payment.Store
 	Payee    payment.Merchant
 	Merchant *merchant.Merchant
+	Cards    *codeissuer.Cards  // the platform's register of virtual cards, all of AppID
+	Desk     *cardissuer.Issuer // the merchant's own card book
 	Line     *Line
 	Handler  http.Handler
 
@@ -64,6 +67,7 @@ type World struct {
 	ring      *trust.KeyRing
 	terminals registered
 	logger    *slog.Logger
+	office    *store.DB     // the merchant's
 	elsewhere payment.Store // nil: a file of its own
 	policy    *payment.Policy
 	platform  openapi.PrivateKey
@@ -167,8 +171,9 @@ func (w *World) Restart() {
 		w.Books = books.Payment()
 	}
 	w.Payment = payment.New(w.Books, w.ring, w.terminals, *w.policy)
+	w.Cards = codeissuer.NewCards(books.Cards(), ownTypes{})
 	w.Issuer, err = codeissuer.New(codeissuer.Config{Slots: w.slots, Active: codeissuer.RotateEvery(24 * time.Hour),
-		Terms: codeissuer.DefaultTerms(), Users: w.Payment, Random: rand.Reader})
+		Terms: codeissuer.DefaultTerms(), Users: w.Payment, Cards: w.Cards, Random: rand.Reader})
 	w.must(err)
 	w.connect(office)
 }
@@ -177,19 +182,29 @@ func (w *World) Restart() {
 func (w *World) connect(office *store.DB) {
 	w.T.Helper()
 	apps, err := gateway.NewAppList(gateway.App{ID: AppID, Merchant: w.Payee, Key: w.app.Public(),
-		Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle}})
+		Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle, openapi.MethodCardSend}})
 	w.must(err)
-	w.Handler, err = gateway.New(gateway.Config{Apps: apps, Signer: w.platform, Payment: w.Payment, Now: w.Now,
+	w.Handler, err = gateway.New(gateway.Config{Apps: apps, Signer: w.platform, Payment: w.Payment, Cards: w.Cards, Now: w.Now,
 		IssuerKeys: w.Issuer.Keys, Logger: w.logger})
 	w.must(err)
 	if w.Line == nil {
 		w.Line = &Line{}
 	}
 	w.Line.handler = w.Handler
+	w.Desk, err = cardissuer.New(office.Issuer(), cardissuer.Config{})
+	w.must(err)
+	w.office = office
+	w.Merchant = w.MerchantWith(merchant.NewCardSettler(w.Client(), w.Client(), w.Till()))
+}
+
+// MerchantWith is the merchant, settling with another settler.
+func (w *World) MerchantWith(settler merchant.Settler) *merchant.Merchant {
+	w.T.Helper()
 	fares, err := fare.Parse(Fares())
 	w.must(err)
-	w.Merchant, err = merchant.New(office.Merchant(), w.Client(), merchant.Config{Keys: w.ring, Clock: ridecode.DefaultClock(), Fares: fares})
+	m, err := merchant.New(w.office.Merchant(), settler, merchant.Config{Keys: w.ring, Clock: ridecode.DefaultClock(), Fares: fares})
 	w.must(err)
+	return m
 }
 
 // Client calls the gateway over the World's Line.
@@ -290,7 +305,7 @@ func (w *World) GateSignedBy(info record.TerminalInfo, fareFen money.Fen, signer
 	w.T.Cleanup(func() { j.Close() })
 	g := &Gate{World: w, Info: info, FareFen: fareFen, journal: j}
 	g.Terminal = terminal.New(g, 100_000)
-	g.Configure(terminal.Settings{Keys: w.ring, CardTypes: []ridecode.CardType{ridecode.PlainCardType, "GJ310000"},
+	g.Configure(terminal.Settings{Keys: w.ring, CardTypes: []ridecode.CardType{ridecode.PlainCardType, "GJ310000", "GJ310001"},
 		Clock: ridecode.DefaultClock(), Signer: signer, Chained: true})
 	return g
 }

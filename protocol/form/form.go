@@ -114,6 +114,16 @@ func IsPrintable[T ~string | ~[]byte](b T) bool {
 	return true
 }
 
+// IsAlphanumeric tells whether b is letters and digits of ASCII alone, as card numbers are (document 2 §4.2.4.5).
+func IsAlphanumeric[T ~string | ~[]byte](b T) bool {
+	for i := range len(b) {
+		if c := b[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
 // Join keeps the fault of a reader that read a part of this document.
 func (r *Reader) Join(part *Reader) {
 	if r.err == nil {

@@ -11,6 +11,8 @@ import (
 	"io"
 	"math/big"
 	"time"
+
+	"github.com/shuama/shuama/protocol/form"
 )
 
 // Authority issues the certificates of certificate mode (gateway-facts §2): those of apps, and the platform's own.
@@ -100,7 +102,7 @@ func subjectOf(name string) pkix.Name {
 
 func checkSubject(name string) error {
 	for _, c := range []byte(name) {
-		if !isAlphanumeric(string(c)) && c != ' ' && c != '.' && c != '-' && c != '_' {
+		if !form.IsAlphanumeric(string(c)) && c != ' ' && c != '.' && c != '-' && c != '_' {
 			return errors.New("openapi: authority: a name has letters, digits, spaces, points and hyphens")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/form"
 	"github.com/shuama/shuama/protocol/ridecode"
 )
 
@@ -68,7 +69,7 @@ func (r *CardSendRequest) tell(d members) {
 	d.moment(need("last_update_time", 0, "当前卡最后更新时间"), &r.LastUpdate)
 	text(d, need("card_type", 32, "本平台分配的卡类型"), &r.CardType)
 	text(d, need("card_no", 16, "发卡方为用户分配的唯一卡号，由数字字母组成"), &r.CardNo)
-	d.demand(isAlphanumeric(string(r.CardNo)), "card_no", "not letters and digits alone")
+	d.demand(form.IsAlphanumeric(string(r.CardNo)), "card_no", "not letters and digits alone")
 	d.bytes(may("card_data", 64, "hex 字符串格式卡数据，透传到二维码中"), &r.CardData)
 	r.tellState(d)
 }
@@ -85,15 +86,6 @@ func (r *CardSendRequest) tellState(d members) {
 	sent(d, may("ext_info", 4096, "扩展信息，JSON 对象的文本，支持 city_code、agent_id、discount_type").jsonText(), &r.ExtInfo, d.text)
 	tips := r.DisabledTips != nil && *r.DisabledTips != ""
 	d.demand(r.Disabled == nil || !*r.Disabled || tips, "disabled_tips", "missing or empty, and the card is disabled")
-}
-
-func isAlphanumeric(text string) bool {
-	for _, c := range []byte(text) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *CardSendResponse) tell(d members) {

@@ -53,6 +53,7 @@ type Issuer struct {
 	active      KeyPolicy
 	terms       Terms
 	users       Qualifier
+	cards       CardBook
 	random      io.Reader
 }
 
@@ -63,6 +64,7 @@ type Config struct {
 	Active      KeyPolicy
 	Terms       Terms
 	Users       Qualifier
+	Cards       CardBook  // virtual cards; nil: none is granted, but the plain payment code
 	Random      io.Reader // for user keys that the issuer makes
 }
 
@@ -72,7 +74,7 @@ func New(c Config) (*Issuer, error) {
 		return nil, fmt.Errorf("codeissuer: %d institution keys, not 1 to %d (document 2 §4.2.1.1)", len(c.Slots), SlotCount)
 	}
 	i := &Issuer{institution: c.Institution, slots: make(map[ridecode.KeyID]Slot, len(c.Slots)),
-		active: c.Active, terms: c.Terms, users: c.Users, random: c.Random}
+		active: c.Active, terms: c.Terms, users: c.Users, cards: c.Cards, random: c.Random}
 	for _, slot := range c.Slots {
 		if _, twice := i.slots[slot.ID]; twice || slot.ID >= SlotCount {
 			return nil, fmt.Errorf("codeissuer: key id %d stands twice or is not below %d", slot.ID, SlotCount)
@@ -91,7 +93,7 @@ type Request struct {
 	UserID   ridecode.UserID
 	CardType ridecode.CardType // empty: the plain payment code
 	CardNo   ridecode.CardNo   // empty: the user id, as production codes have it
-	CardData []byte
+	CardData []byte            // of a virtual card: empty, its card issuer has said it already
 	Identity ridecode.Quad
 	Terms    Terms // a zero field: the issuer's own
 	// DeviceKey is the phone's public key when the phone made its pair; nil asks the issuer to make
@@ -119,6 +121,9 @@ func (i *Issuer) Authorize(ctx context.Context, request Request, now time.Time) 
 		return Authorization{}, err
 	}
 	if err := i.qualify(ctx, request.UserID, now); err != nil {
+		return Authorization{}, err
+	}
+	if request, err = i.takeCard(ctx, request); err != nil {
 		return Authorization{}, err
 	}
 	slot, present := i.slots[i.active(now, i.list)]

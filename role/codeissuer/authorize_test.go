@@ -43,7 +43,12 @@ func slots(t *testing.T, count int) []codeissuer.Slot {
 
 func newIssuer(t *testing.T, policy codeissuer.KeyPolicy) *codeissuer.Issuer {
 	t.Helper()
-	issuer, err := codeissuer.New(codeissuer.Config{Institution: ridecode.Quad{0, 0, 0, 1}, Slots: slots(t, 32), Active: policy,
+	return newIssuerWith(t, policy, nil)
+}
+
+func newIssuerWith(t *testing.T, policy codeissuer.KeyPolicy, cards codeissuer.CardBook) *codeissuer.Issuer {
+	t.Helper()
+	issuer, err := codeissuer.New(codeissuer.Config{Institution: ridecode.Quad{0, 0, 0, 1}, Slots: slots(t, 32), Active: policy, Cards: cards,
 		Terms: codeissuer.DefaultTerms(), Users: registered{"2088000011112222": true}, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
@@ -84,13 +89,16 @@ func TestEverySlotInItsTurn(t *testing.T) {
 }
 
 func TestWhatAGrantHolds(t *testing.T) {
-	issuer := newIssuer(t, codeissuer.AlwaysKey(5))
+	kept, cards := register()
+	kept[codeissuer.CardKey{Type: "GJ310000", No: "3100001"}] = codeissuer.Card{Key: codeissuer.CardKey{Type: "GJ310000", No: "3100001"}, App: "app1",
+		User: "2088000011112222", Data: []byte{1, 2}}
+	issuer := newIssuerWith(t, codeissuer.AlwaysKey(5), cards)
 	device, err := secp192k1.ParsePrivateKey(bytes.Repeat([]byte{0x22}, 24))
 	if err != nil {
 		t.Fatal(err)
 	}
 	authorization, err := issuer.Authorize(t.Context(), codeissuer.Request{UserID: "2088000011112222", CardType: "GJ310000",
-		CardNo: "3100001", CardData: []byte{1, 2}, Identity: ridecode.Quad{0, 0, 0, 7}, DeviceKey: device.PublicKey(),
+		CardNo: "3100001", Identity: ridecode.Quad{0, 0, 0, 7}, DeviceKey: device.PublicKey(),
 		Terms: codeissuer.Terms{Lasts: time.Hour, ValidSec: 60, LimitFen: 500}}, now)
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,9 @@ type CardQuery struct {
 	User    ridecode.UserID
 	Type    ridecode.CardType
 	No      ridecode.CardNo
-	Revoked bool // revoked ones too
+	Revoked bool      // revoked ones too
+	Stopped bool      // only those that are revoked or disabled; with Revoked
+	Since   time.Time // only those whose last message came then or later; zero: all
 	Limit   int
 }
 
@@ -67,8 +69,9 @@ type CardTypes interface {
 
 // Cards is the register of virtual cards. It is safe for concurrent use.
 type Cards struct {
-	store CardStore
-	types CardTypes
+	store      CardStore
+	types      CardTypes
+	agreements *Agreements // nil: no card waits for one
 }
 
 // NewCards makes a register of what the store keeps.

@@ -48,6 +48,7 @@ const (
 	CardOfOtherUser       CardFault = "CARD_USER_MISMATCH"
 	CardOutdated          CardFault = "CARD_DATA_OUTDATED"
 	CardIsRevoked         CardFault = "CARD_REVOKED"
+	CardNotAgreed         CardFault = "AGREEMENT_NOT_SIGNED" // a postpaid card, and its rider has not signed up
 )
 
 // CardError says that a message changed nothing, and why.
@@ -68,9 +69,16 @@ func (c *Cards) Send(ctx context.Context, app AppID, m CardMessage, now time.Tim
 	if m.LastUpdate.After(now.Add(cardFuture)) {
 		return Card{}, &CardError{CardTimeInFuture}
 	}
+	missing, err := c.lacksAgreement(ctx, m)
+	if err != nil {
+		return Card{}, err
+	}
 	var kept Card
-	err := c.store.Change(ctx, m.Key, func(card Card, exists bool) (Card, bool, error) {
+	err = c.store.Change(ctx, m.Key, func(card Card, exists bool) (Card, bool, error) {
 		next, err := m.apply(app, card, exists)
+		if err == nil && missing && (!exists || card.Revoked) {
+			err = &CardError{CardNotAgreed}
+		}
 		changed := err == nil && !card.same(next)
 		if changed {
 			next.Received = now

@@ -27,7 +27,9 @@ func (s shelf) Change(_ context.Context, key codeissuer.CardKey, decide func(cod
 
 func (s shelf) Find(_ context.Context, query codeissuer.CardQuery) (found []codeissuer.Card, err error) {
 	for _, card := range s {
-		if card.App == query.App && (query.Revoked || !card.Revoked) {
+		named := (query.No == "" || card.Key.No == query.No) && (query.Type == "" || card.Key.Type == query.Type) && (query.User == "" || card.User == query.User)
+		stopped := !query.Stopped || card.Revoked || card.Disabled
+		if named && stopped && card.App == query.App && (query.Revoked || !card.Revoked) && !card.Received.Before(query.Since) {
 			found = append(found, card)
 		}
 	}

@@ -17,7 +17,8 @@ const requestSizeMax = openapi.MaxContentSize * 3 / 4
 
 // Settler carries trades to the payment institution (document 2 §4.2.3). It answers in any order, and
 // may leave trades out. An error means that nothing is known of any of them, unless it is an
-// *openapi.Error that says so. Errors are kept with the trades and shown to people: no secrets in them.
+// *openapi.Error that says so; beside results it is about the trades that they leave out. Errors are kept with the
+// trades and shown to people: no secrets in them.
 type Settler interface {
 	Settle(ctx context.Context, trades []openapi.Trade) ([]openapi.TradeResult, error)
 }
@@ -128,7 +129,18 @@ func wireTrade(trade Trade, records map[record.ID]StoredRecord) openapi.Trade {
 // goes again in halves: one bad trade must not hold up its neighbours for ever.
 func (m *Merchant) settleBatch(ctx context.Context, batch []claim, now time.Time, report *Report) error {
 	results, fault := m.settler.Settle(ctx, wiresOf(batch))
+	if fault != nil && len(results) > 0 {
+		var answered []claim
+		answered, batch = partClaims(batch, results)
+		report.Sent += len(answered)
+		if err := m.fileResults(ctx, answered, results, now, report); err != nil {
+			return err
+		}
+	}
 	switch {
+	case fault != nil && len(batch) == 0:
+		report.Fault = fault
+		return nil
 	case fault == nil:
 		report.Sent += len(batch)
 		return m.fileResults(ctx, batch, results, now, report)
@@ -144,6 +156,19 @@ func (m *Merchant) settleBatch(ctx context.Context, batch []claim, now time.Time
 		report.Fault = fault
 	}
 	return m.fileFault(ctx, batch, fault)
+}
+
+// partClaims parts what was answered from what was not.
+func partClaims(batch []claim, results []openapi.TradeResult) (answered, rest []claim) {
+	for _, claimed := range batch {
+		is := func(r openapi.TradeResult) bool { return r.OutTradeNo == claimed.trade.OutTradeNo }
+		if slices.ContainsFunc(results, is) {
+			answered = append(answered, claimed)
+		} else {
+			rest = append(rest, claimed)
+		}
+	}
+	return answered, rest
 }
 
 func wiresOf(batch []claim) []openapi.Trade {

@@ -232,6 +232,8 @@ func (p *Payment) SetPassword(ctx context.Context, user ridecode.UserID, passwor
 const (
 	passwordRounds = 600_000 // of PBKDF2 with SHA-256
 	saltSize       = 16
+
+	passwordKeySize = sha256.Size
 )
 
 // sealPassword is salt and derived key: a stolen database gives no password away cheaply.

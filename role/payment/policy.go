@@ -21,6 +21,9 @@ type Policy struct {
 	Debt    DebtPolicy
 	Doubles DoublesPolicy
 	Online  OnlinePolicy
+	// IsPrepaid tells of card types whose rides are taken from their issuer's own book (document 2 §3.1.1 step 11): their
+	// riders have not agreed to pay from their accounts. nil: none.
+	IsPrepaid func(cardType ridecode.CardType) bool
 	// Panicked hears of a bug that left one trade UNKNOWN, and never of what the trade holds; may be nil.
 	Panicked func(what, stack string)
 }

@@ -225,6 +225,9 @@ func (c *claim) addRecords(all []shown, policy Policy, now time.Time) {
 			c.addCode(s)
 			fault = c.trade.matches(s.code)
 		}
+		if fault == nil && policy.IsPrepaid != nil && policy.IsPrepaid(s.code.Grant.CardType) {
+			fault = &RecordError{RecordCardMismatch, "the code is of a prepaid card: its ride is taken from its issuer's own book (document 2 §3.1.1 step 11)"}
+		}
 		if fault != nil {
 			faults = append(faults, RecordError{Reason: fault.Reason, Why: fmt.Sprintf("records[%d]: %s", i, fault.Why)})
 		}

@@ -132,5 +132,12 @@ func cardConditions(query codeissuer.CardQuery) (where string, values []any, pos
 	if !query.Revoked {
 		where += " and not revoked"
 	}
+	if query.Stopped {
+		where += " and (revoked or disabled)"
+	}
+	if !query.Since.IsZero() {
+		values = append(values, query.Since.UnixMicro())
+		where += " and received >= $" + strconv.Itoa(len(values))
+	}
 	return where, values, possible
 }

@@ -36,3 +36,10 @@ func TestRideStore(t *testing.T) {
 		return db.Rides(), func() rides.Store { return reopen().Rides() }
 	})
 }
+
+func TestAgreementStore(t *testing.T) {
+	cardtest.RunAgreements(t, func(t *testing.T) (codeissuer.AgreementStore, func() codeissuer.AgreementStore) {
+		db, reopen := ownBooks(t)
+		return db.Agreements(), func() codeissuer.AgreementStore { return reopen().Agreements() }
+	})
+}

@@ -161,14 +161,16 @@ func testQueries(t *testing.T, open Open) {
 		card := sample(i)
 		card.Key = codeissuer.CardKey{Type: ridecode.CardType([]string{"GJ310000", "GJ320000"}[i%2]), No: ridecode.CardNo(fmt.Sprintf("n%02d", i/2))}
 		card.User = ridecode.UserID([]string{"alice", "bob", "carol"}[i%3])
-		card.App, card.Revoked = codeissuer.AppID([]string{"app1", "app2"}[i%2]), i%4 == 3
+		card.App, card.Revoked, card.Disabled = codeissuer.AppID([]string{"app1", "app2"}[i%2]), i%4 == 3, i%5 == 1
+		card.Received = start.Add(time.Duration(i) * time.Minute)
 		put(t, store, card)
 		all = append(all, card)
 	}
 	for _, query := range []codeissuer.CardQuery{
 		{App: "app1"}, {App: "app2"}, {App: "app2", Revoked: true}, {App: "app1", User: "alice"}, {App: "app1", User: "alice", Type: "GJ320000"},
 		{App: "app1", No: "n02"}, {App: "app2", No: "n02"}, {App: "app2", No: "n01", Revoked: true}, {App: "app1", Type: "GJ310000", No: "n01", User: "carol"},
-		{App: "app2", Revoked: true, Limit: 2}, {App: "app3"},
+		{App: "app2", Revoked: true, Limit: 2}, {App: "app3"}, {App: "app2", Revoked: true, Stopped: true}, {App: "app1", Stopped: true},
+		{App: "app2", Revoked: true, Stopped: true, Since: start.Add(7 * time.Minute)},
 	} {
 		if got, want := find(t, store, query), expected(all, query); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v: got %d cards %+v, want %d", query, len(got), got, len(want))
@@ -181,7 +183,8 @@ func expected(all []codeissuer.Card, query codeissuer.CardQuery) (found []codeis
 	for _, kind := range []ridecode.CardType{"GJ310000", "GJ320000"} {
 		for _, card := range all {
 			if card.Key.Type == kind && card.App == query.App && (query.User == "" || card.User == query.User) && (query.Type == "" || card.Key.Type == query.Type) &&
-				(query.No == "" || card.Key.No == query.No) && (query.Revoked || !card.Revoked) && (query.Limit == 0 || len(found) < query.Limit) {
+				(query.No == "" || card.Key.No == query.No) && (query.Revoked || !card.Revoked) &&
+				(!query.Stopped || card.Revoked || card.Disabled) && !card.Received.Before(query.Since) && (query.Limit == 0 || len(found) < query.Limit) {
 				found = append(found, card)
 			}
 		}
