@@ -19,7 +19,7 @@ const (
 	delayMin     = 2 * time.Millisecond
 	delayMax     = 500 * time.Millisecond // with attemptsMax: some fifteen seconds in all, a failover
 	rollbackWait = 5 * time.Second
-	commitWait   = 30 * time.Second // for a commit, which no context ends
+	commitWait   = 10 * time.Second // for a commit, which no context ends
 	txIdle       = 'I'
 )
 

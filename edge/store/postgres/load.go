@@ -39,6 +39,7 @@ func (s *PaymentStore) loadSnapshot(ctx context.Context, conn *pgx.Conn, need pa
 	l := s.newLoading(need)
 	l.batch.Queue(beginSnapshot)
 	l.readAll(need)
+	l.batch.Queue(confirm)
 	l.batch.Queue("commit")
 	err := conn.SendBatch(ctx, &l.batch).Close()
 	return l.state, err

@@ -36,10 +36,10 @@ func (s *PaymentStore) Update(ctx context.Context, need payment.Need, decide fun
 		defer release(conn) // also when decide panics
 		if s.db.layout.ClaimsApart && len(need.Claims) > 0 {
 			if err := claimBefore(ctx, conn.Conn(), need, s.db.layout.Buckets); err != nil {
-				return interrupted(err, conn.Conn().IsClosed())
+				return outcome(err, conn.Conn())
 			}
 		}
-		return interrupted(s.update(ctx, conn.Conn(), need, decide), conn.Conn().IsClosed())
+		return outcome(s.update(ctx, conn.Conn(), need, decide), conn.Conn())
 	})
 	return away(err)
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +32,8 @@ var (
 )
 
 const (
-	versionMin  = 15_00_00 // server_version_num
-	connectWait = 10 * time.Second
+	versionMin  = 15_00_00         // server_version_num
+	connectWait = 5 * time.Second  // for each host
 	planLife    = 10 * time.Minute // of a connection, and of the plans that it has made
 )
 
@@ -71,7 +72,13 @@ func OpenAs(ctx context.Context, url string, layout Layout) (*DB, error) {
 	if layout.Buckets < 1 || layout.Buckets > payment.BucketsMax {
 		return nil, ErrLayout
 	}
+	config.ConnConfig.DialFunc = dialer().DialContext
 	return open(ctx, config, layout)
+}
+
+// dialer makes connections that end when nobody answers any more: a machine that is gone says nothing.
+func dialer() *net.Dialer {
+	return &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 3}}
 }
 
 func open(ctx context.Context, config *pgxpool.Config, layout Layout) (*DB, error) {
@@ -121,6 +128,7 @@ func configure(config *pgxpool.Config) {
 	}
 	config.MaxConnLifetime = min(config.MaxConnLifetime, planLife)
 	config.AfterConnect = examineServer
+	watchCommits(&config.ConnConfig.Config)
 }
 
 // examineServer refuses a server that would lose what it has acknowledged, and turns on what a careless

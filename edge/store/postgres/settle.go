@@ -13,7 +13,8 @@ import (
 // Settle implements payment.Store. A batch is one statement, which decides and writes it: see
 // shuama.settle in schema/payment.sql. Where numbers are claimed apart, it is three: numbers of documents
 // are reserved, those of trades are claimed, each in its own bucket, and then the batch is settled. What is
-// left when a server dies between them is a claim without a trade, which the same order finds again.
+// left when a server dies between them is a claim without a trade, which the same order finds again. Whatever
+// the verdicts are, the bucket's count of documents is written, so that they wait for the standbys (see confirm).
 func (s *PaymentStore) Settle(ctx context.Context, batch payment.Batch) (verdicts []payment.Verdict, err error) {
 	if len(batch.Orders) == 0 {
 		return nil, nil
@@ -26,7 +27,7 @@ func (s *PaymentStore) Settle(ctx context.Context, batch payment.Batch) (verdict
 		}
 		defer release(conn)
 		verdicts, err = s.settle(ctx, conn.Conn(), &batch, columns)
-		return interrupted(err, conn.Conn().IsClosed())
+		return outcome(err, conn.Conn())
 	})
 	if err != nil {
 		return nil, away(fmt.Errorf("postgres: settle: %w", err))

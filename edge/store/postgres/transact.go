@@ -30,15 +30,18 @@ func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, conn *p
 		if err == nil {
 			err = commit(ctx, conn.Conn(), &pgx.Batch{})
 		}
-		return interrupted(err, conn.Conn().IsClosed())
+		return outcome(err, conn.Conn())
 	})
 }
 
 // commit sends what is queued with a commit behind it. From then on it is not interrupted: who asked would
-// not know whether it happened.
+// not know whether it happened. Where nothing is to be written, what was read is confirmed.
 func commit(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if batch.Len() == 0 {
+		batch.Queue(confirm)
 	}
 	var ended pgconn.CommandTag
 	batch.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
@@ -76,7 +79,7 @@ func (db *DB) read(ctx context.Context, fn func(*pgx.Conn) error) error {
 			return err
 		}
 		defer release(conn)
-		return interrupted(fn(conn.Conn()), conn.Conn().IsClosed())
+		return outcome(fn(conn.Conn()), conn.Conn())
 	})
 }
 
