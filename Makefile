@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests run, and the Debian package of each.
 TOOLS := openssl:openssl zbarimg:zbar-tools ZXingReader:zxing-cpp-tools qrencode:qrencode age:age \
-         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user curl:curl espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils chromium:chromium
+         gcc:gcc node:nodejs npm:npm qemu-aarch64:qemu-user curl:curl espeak-ng:espeak-ng aplay:alsa-utils g++:g++ nm:binutils chromium:chromium patroni:patroni etcd:etcd-server
 
 # Debian packages of the SDK's cross compilers (glibc headers are only recommended by them).
 SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross \
@@ -13,7 +13,7 @@ SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf 
 
 NODE_TESTS := edge/gateway/testdata/node
 
-.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers bench-gateway dudect torture demo generate
+.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers bench-gateway bench-settle failover dudect torture demo generate
 
 test: tools sdk-tools vet unit foreign
 
@@ -76,6 +76,14 @@ bench:
 # The gateway under load, beside a bare handler that only verifies and signs, in one interleaved run.
 bench-gateway:
 	$(GO) test -run '^$$' -bench Load -benchtime 1x ./edge/gateway
+
+# Settlement beside PostgreSQL's own pgbench, in one run on one server: the table of docs/BENCHMARKS.md.
+bench-settle:
+	$(GO) run ./tools/bench-settle
+
+# Three machines under Patroni; the one that leads is killed under load, twenty times.
+failover:
+	$(GO) test -run TestLeaderKilled -timeout 30m -v ./edge/store/postgres -failovers 20
 
 # Our reader of QR codes beside zbar and ZXing, on 150 bad pictures.
 torture:

@@ -30,6 +30,7 @@ type measurement struct {
 	dir    string
 	users  crowd
 	alone  crowd // those of the file, in its one bucket
+	three  replicated
 	city   *city
 	made   orders
 	rows   [rowsCount][]figure
@@ -42,6 +43,7 @@ const (
 	rowCallers
 	rowPath
 	rowSQLite
+	rowReplicated
 	rowsCount
 )
 
@@ -80,6 +82,9 @@ func newMeasurement(ctx context.Context, s settings) (m *measurement, err error)
 	if m.alone, err = furnish(ctx, m.file.Payment()); err != nil {
 		return nil, err
 	}
+	if m.three, err = newReplicated(ctx, s.buckets); err != nil {
+		return nil, err
+	}
 	m.city, err = newCity(m.books.Payment())
 	return m, err
 }
@@ -87,7 +92,7 @@ func newMeasurement(ctx context.Context, s settings) (m *measurement, err error)
 func (m *measurement) close() error {
 	err := errors.Join(m.city.close(), m.books.Close(), m.file.Close(), os.RemoveAll(m.dir))
 	m.server.Remove()
-	return err
+	return errors.Join(err, m.three.close())
 }
 
 func (m *measurement) round(ctx context.Context) error {
@@ -110,22 +115,30 @@ func (m *measurement) round(ctx context.Context) error {
 		rowSQLite: func() (figure, error) {
 			return storeRate(ctx, m.file.Payment(), m.alone, &m.made, 1, batchMost, m.lasts)
 		},
+		rowReplicated: func() (figure, error) {
+			return storeRate(ctx, m.three.books.Payment(), m.three.users, &m.made, writers, batchMost, m.lasts)
+		},
 	} {
-		before, ours := serverTicks(m.server.PID()), ourSeconds()
+		before, ours := m.serverTicks(), ourSeconds()
 		got, err := measure()
 		if err != nil {
 			return err
 		}
 		got.ourSec = (ourSeconds() - ours) / (got.rate * m.lasts.Seconds())
-		got.serverSec = float64(serverTicks(m.server.PID())-before) / ticksPerSec / (got.rate * m.lasts.Seconds())
+		got.serverSec = float64(m.serverTicks()-before) / ticksPerSec / (got.rate * m.lasts.Seconds())
 		m.rows[row] = append(m.rows[row], got)
 	}
 	return nil
 }
 
+// serverTicks is of all servers: only one is at work at a time, and its standbys with it.
+func (m *measurement) serverTicks() int64 {
+	return serverTicks(m.server.PID()) + m.three.serverTicks()
+}
+
 func (m *measurement) report(out io.Writer) error {
 	names := [rowsCount]string{"pgbench TPC-B, 16 clients, prepared", fmt.Sprintf("store, %d connections, batches of %d", writers, batchMost),
-		fmt.Sprintf("%d single-trade callers, group commit", m.callers), "HTTP, RSA2, lists of 100, every signature checked", "SQLite, batches of 512"}
+		fmt.Sprintf("%d single-trade callers, group commit", m.callers), "HTTP, RSA2, lists of 100, every signature checked", "SQLite, batches of 512", "store, three machines, strictly synchronous"}
 	if _, err := fmt.Fprintln(out, "| | a second | to pgbench | processor, µs each: database | this program | 99 of 100 wait at most |\n|---|---:|---:|---:|---:|---:|"); err != nil {
 		return err
 	}
@@ -144,7 +157,13 @@ func (m *measurement) report(out io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	shares := make([]float64, len(m.rows[rowStore]))
+	for i := range shares {
+		shares[i] = m.rows[rowReplicated][i].rate / m.rows[rowStore][i].rate
+	}
+	slices.Sort(shares)
+	_, err := fmt.Fprintf(out, "\nThree machines to one: %.2f (%.2f to %.2f).\n", shares[len(shares)/2], shares[0], shares[len(shares)-1])
+	return err
 }
 
 func median(figures []figure, of func(figure) float64) float64 {

@@ -104,15 +104,17 @@ func (l *crashLoad) during(t *testing.T, patient bool, disturb func()) {
 	wait.Wait()
 }
 
+// count is how many were acknowledged.
+func (l *crashLoad) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acknowledged)
+}
+
 // waitFor waits until so many were acknowledged.
 func (l *crashLoad) waitFor(t *testing.T, count int) {
 	t.Helper()
-	acknowledged := func() int {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return len(l.acknowledged)
-	}
-	for deadline := time.Now().Add(startWait); acknowledged() < count; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(startWait); l.count() < count; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is sold any more")
 		}

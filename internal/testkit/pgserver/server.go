@@ -92,6 +92,31 @@ func (s *Server) init() (err error) {
 	return err
 }
 
+// NewStandby makes a server that follows s, under a name by which s may wait for it, and starts it.
+func (s *Server) NewStandby(name string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "shuama-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{Bin: s.Bin, Dir: dir, Password: s.Password, Settings: s.Settings}
+	if standby.Port, err = FreePort(); err == nil {
+		err = Own(dir)
+	}
+	if err == nil {
+		_, err = s.Run("pg_basebackup", "--pgdata="+standby.DataDir(), "--wal-method=stream", "--checkpoint=fast", "--create-slot", "--slot="+name, "--write-recovery-conf",
+			fmt.Sprintf("--dbname=host=127.0.0.1 port=%d user=postgres application_name=%s", s.Port, name))
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return standby, standby.Start()
+}
+
+// Set changes a setting of a running server, as ALTER SYSTEM does.
+func (s *Server) Set(name, value string) error {
+	return errors.Join(s.do("ALTER SYSTEM SET "+name+" = '"+value+"'"), s.do("SELECT pg_reload_conf()"))
+}
+
 // DataDir is where the server keeps its files.
 func (s *Server) DataDir() string { return filepath.Join(s.Dir, "data") }
 
@@ -216,8 +241,11 @@ func (s *Server) CreateNew() (string, error) {
 func (s *Server) Drop(name string) error { return s.do("DROP DATABASE " + name + " WITH (FORCE)") }
 
 func (s *Server) do(statement string) error {
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	return do(context.Background(), s.URL("postgres"), statement)
+}
+
+func do(ctx context.Context, url, statement string) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
