@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/shuama/shuama/edge/store"
 	"github.com/shuama/shuama/edge/store/postgres"
 	"github.com/shuama/shuama/internal/testkit/pgserver"
+	"github.com/shuama/shuama/role/payment"
 )
 
 // writers and batchMost are what a server commits with.
@@ -95,40 +97,54 @@ func (m *measurement) close() error {
 	return errors.Join(err, m.three.close())
 }
 
-func (m *measurement) round(ctx context.Context) error {
-	requests, err := m.city.prepare(m.lasts)
-	if err != nil {
-		return err
-	}
-	for row, measure := range map[int]func() (figure, error){
-		rowPgbench: func() (figure, error) {
-			rate, err := m.server.Pgbench(int(m.lasts.Seconds()))
-			return figure{rate: rate}, err
-		},
-		rowStore: func() (figure, error) {
-			return storeRate(ctx, m.books.Payment(), m.users, &m.made, writers, batchMost, m.lasts)
-		},
-		rowCallers: func() (figure, error) {
-			return callersRate(ctx, m.books.Payment(), m.users, &m.made, m.callers, m.lasts)
-		},
-		rowPath: func() (figure, error) { return m.city.pathRate(requests, m.lasts) },
-		rowSQLite: func() (figure, error) {
-			return storeRate(ctx, m.file.Payment(), m.alone, &m.made, 1, batchMost, m.lasts)
-		},
-		rowReplicated: func() (figure, error) {
-			return storeRate(ctx, m.three.books.Payment(), m.three.users, &m.made, writers, batchMost, m.lasts)
-		},
-	} {
+func (m *measurement) round() error {
+	for row, prepare := range m.preparations() {
+		measure, err := prepare()
+		if err != nil {
+			return err
+		}
+		runtime.GC()
 		before, ours := m.serverTicks(), ourSeconds()
 		got, err := measure()
 		if err != nil {
-			return err
+			return fmt.Errorf("row %d: %w", row+1, err)
 		}
 		got.ourSec = (ourSeconds() - ours) / (got.rate * m.lasts.Seconds())
 		got.serverSec = float64(m.serverTicks()-before) / ticksPerSec / (got.rate * m.lasts.Seconds())
 		m.rows[row] = append(m.rows[row], got)
 	}
 	return nil
+}
+
+// preparations makes what each row needs, outside the time that is measured.
+func (m *measurement) preparations() [rowsCount]func() (func() (figure, error), error) {
+	type measure = func() (figure, error)
+	ctx := context.Background()
+	inBatches := func(store payment.Store, users crowd, writers int) func() (measure, error) {
+		return func() (measure, error) {
+			ahead := m.made.batches(users, m.lasts)
+			return func() (figure, error) { return storeRate(ctx, store, ahead, writers, m.lasts) }, nil
+		}
+	}
+	return [rowsCount]func() (measure, error){
+		rowPgbench: func() (measure, error) {
+			return func() (figure, error) {
+				rate, err := m.server.Pgbench(int(m.lasts.Seconds()))
+				return figure{rate: rate}, err
+			}, nil
+		},
+		rowStore: inBatches(m.books.Payment(), m.users, writers),
+		rowCallers: func() (measure, error) {
+			ahead := m.made.singles(m.users, m.lasts)
+			return func() (figure, error) { return callersRate(ctx, m.books.Payment(), ahead, m.callers, m.lasts) }, nil
+		},
+		rowPath: func() (measure, error) {
+			requests, err := m.city.prepare(m.lasts)
+			return func() (figure, error) { return m.city.pathRate(requests, m.lasts) }, err
+		},
+		rowSQLite:     inBatches(m.file.Payment(), m.alone, 1),
+		rowReplicated: inBatches(m.three.books.Payment(), m.three.users, writers),
+	}
 }
 
 // serverTicks is of all servers: only one is at work at a time, and its standbys with it.

@@ -45,7 +45,7 @@ func compare(ctx context.Context, s settings) (err error) {
 	defer func() { err = errors.Join(err, m.close()) }()
 	for round := range s.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, s.rounds)
-		if err := m.round(ctx); err != nil {
+		if err := m.round(); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -93,8 +95,49 @@ func recordOf(seed ridecode.ID) []byte {
 	return out[:recordSize]
 }
 
+// Trades a second that are made ahead, more than comes of it: who sells them has that work elsewhere.
+const (
+	batchesAhead = 70_000 / batchMost
+	ordersAhead  = 60_000
+)
+
+// batches makes what storeRate settles.
+func (o *orders) batches(users crowd, lasts time.Duration) []payment.Batch {
+	made := make([]payment.Batch, int(batchesAhead*lasts.Seconds()))
+	onAllCores(len(made), func(i int) {
+		bucket := i % len(users)
+		made[i] = o.batch(bucket, users[bucket], batchMost)
+	})
+	return made
+}
+
+// singles makes what callersRate settles.
+func (o *orders) singles(users crowd, lasts time.Duration) []payment.Order {
+	made := make([]payment.Order, int(ordersAhead*lasts.Seconds()))
+	onAllCores(len(made), func(i int) {
+		bucket := i % len(users)
+		made[i] = o.one(users[bucket][i*7919%len(users[bucket])])
+	})
+	return made
+}
+
+func onAllCores(count int, do func(i int)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+var errUsedUp = errors.New("all that was made ahead is used up: too little for this machine")
+
 // storeRate is how many trades a second a store settles, all verdicts, constraints and triggers on.
-func storeRate(ctx context.Context, store payment.Store, users crowd, made *orders, writers, batchSize int, lasts time.Duration) (figure, error) {
+func storeRate(ctx context.Context, store payment.Store, ahead []payment.Batch, writers int, lasts time.Duration) (figure, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var settled, turn atomic.Int64
@@ -103,8 +146,12 @@ func storeRate(ctx context.Context, store payment.Store, users crowd, made *orde
 	for range writers {
 		wait.Go(func() {
 			for time.Since(began) < lasts && ctx.Err() == nil {
-				bucket := int(turn.Add(1)) % len(users)
-				verdicts, err := store.Settle(ctx, made.batch(bucket, users[bucket], batchSize))
+				i := int(turn.Add(1)) - 1
+				if i >= len(ahead) {
+					cancel(errUsedUp)
+					return
+				}
+				verdicts, err := store.Settle(ctx, ahead[i])
 				if err == nil {
 					err = allPaid(verdicts)
 				}
@@ -112,7 +159,7 @@ func storeRate(ctx context.Context, store payment.Store, users crowd, made *orde
 					cancel(err)
 					return
 				}
-				settled.Add(int64(batchSize))
+				settled.Add(int64(len(verdicts)))
 			}
 		})
 	}
@@ -121,20 +168,24 @@ func storeRate(ctx context.Context, store payment.Store, users crowd, made *orde
 }
 
 // callersRate is storeRate for callers of whom each has one trade, and waits for it.
-func callersRate(ctx context.Context, store payment.Store, users crowd, made *orders, callers int, lasts time.Duration) (figure, error) {
+func callersRate(ctx context.Context, store payment.Store, ahead []payment.Order, callers int, lasts time.Duration) (figure, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	group := payment.NewCommitters(store)
 	waits := make([][]time.Duration, callers)
+	var turn atomic.Int64
 	var wait sync.WaitGroup
 	began := time.Now()
 	for caller := range callers {
 		wait.Go(func() {
-			for n := caller; time.Since(began) < lasts && ctx.Err() == nil; n += 7919 {
-				bucket := n % len(users)
-				order := made.one(users[bucket][n%len(users[bucket])])
+			for time.Since(began) < lasts && ctx.Err() == nil {
+				i := int(turn.Add(1)) - 1
+				if i >= len(ahead) {
+					cancel(errUsedUp)
+					return
+				}
 				asked := time.Now()
-				verdicts, err := group.Commit(ctx, []payment.Order{order}, benchDay, benchNow())
+				verdicts, err := group.Commit(ctx, ahead[i:i+1], benchDay, benchNow())
 				if err == nil {
 					err = allPaid(verdicts)
 				}
