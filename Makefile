@@ -13,7 +13,7 @@ SDK_PACKAGES := gcc-i686-linux-gnu libc6-dev-i386-cross gcc-arm-linux-gnueabihf 
 
 NODE_TESTS := edge/gateway/testdata/node
 
-.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers bench-gateway bench-settle failover dudect torture demo generate
+.PHONY: test tools sdk sdk-tools vet unit foreign fuzz bench bench-peers bench-gateway bench-settle failover dudect torture demo soak generate
 
 test: tools sdk-tools vet unit foreign
 
@@ -88,6 +88,10 @@ failover:
 # Our reader of QR codes beside zbar and ZXing, on 150 bad pictures.
 torture:
 	$(GO) run ./tools/torture
+
+# Half an hour of a city in a box: whether the rate and the memory stay as they are is told in the end.
+soak:
+	$(GO) run ./cmd/shuama simulate --riders 5000 --gates 100 --power-cut 0.0005 --lasts 30m
 
 demo:
 	$(GO) run ./cmd/shuama demo

@@ -65,6 +65,9 @@ func newMeasurement(ctx context.Context, s settings) (m *measurement, err error)
 	if m.server, err = pgserver.New(); err != nil {
 		return nil, err
 	}
+	if err := m.server.Warm(); err != nil {
+		return nil, err
+	}
 	if err := m.server.MakePgbench(50); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 )
 
@@ -19,6 +20,7 @@ func main() {
 	flag.IntVar(&s.grow, "grow", 0, "instead of it all: let books grow to so many trades, and tell what each costs on the way")
 	flag.BoolVar(&s.sqlite, "sqlite", false, "with -grow: books in SQLite")
 	flag.Parse()
+	debug.SetGCPercent(gcPercent)
 	measure := compare
 	if s.grow > 0 {
 		measure = grow
@@ -28,6 +30,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// gcPercent is what shuama serve sets.
+const gcPercent = 400
 
 type settings struct {
 	lasts                    time.Duration

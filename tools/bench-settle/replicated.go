@@ -21,6 +21,9 @@ func newReplicated(ctx context.Context, buckets int) (r replicated, err error) {
 		return r, err
 	}
 	r.servers = append(r.servers, leader)
+	if err := leader.Warm(); err != nil {
+		return r, err
+	}
 	for _, name := range []string{"second", "third"} {
 		standby, err := leader.NewStandby(name)
 		if err != nil {
