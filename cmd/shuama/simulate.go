@@ -36,7 +36,7 @@ type simulatedFaults struct {
 	Denied    float64 `help:"Part of the riders whom the institution stops at nine in the morning. They ride on where they can." default:"0.01"`
 	Offline   float64 `help:"Chance of a phone to have no network before a ride: it hears of no key that was taken away." default:"0.2"`
 	Colluding float64 `help:"Chance of a ride to be given on: the same code, shown at another gate." default:"0.002"`
-	LeakedKey bool    `help:"A thief has an institution key from ten in the morning; gates hear of it at noon." default:"true" negatable:"" name:"leaked-key"`
+	LeakedKey bool    `help:"A thief has an institution key from eight in the morning; gates hear of it at noon." default:"true" negatable:"" name:"leaked-key"`
 }
 
 // Help shows how it is used.

@@ -102,7 +102,7 @@ const firstHour = 4
 
 func (t *town) thiefIsAbout(n int) bool {
 	hour := firstHour + n/int(time.Hour/tick)
-	return t.plan.LeakedKey && hour >= 10 && hour < 16
+	return t.plan.LeakedKey && hour >= 8 && hour < 16
 }
 
 // ridesInTick spreads a day's rides: two peaks, and a night.
