@@ -82,7 +82,9 @@ func issue(t testing.TB, issuer *cardissuer.Issuer, key cardissuer.CardKey) {
 	}
 }
 
-func code(n int) ridecode.ID { return ridecode.ID{1, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
+func code(n int) ridecode.ID {
+	return ridecode.ID{1, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+}
 
 func ride(no string, key cardissuer.CardKey, amount money.Fen, codes ...ridecode.ID) cardissuer.Ride {
 	return cardissuer.Ride{OutTradeNo: no, Key: key, User: user, AmountFen: amount, Subject: "公交-19", Codes: codes}
