@@ -58,7 +58,7 @@ func (s *MerchantStore) FiledRecords(ctx context.Context, posID string, skip, co
 	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
 		return each(conn, `SELECT r.id, r.bytes, r.received, ifnull(a.reason, '') FROM merchant_place p CROSS JOIN merchant_record r ON r.no = p.record
 			LEFT JOIN merchant_aside a ON a.record = r.no
-			WHERE p.chain = (SELECT no FROM merchant_chain WHERE pos_id = ?) AND p.place > ? ORDER BY p.place LIMIT ?`, []string{posID},
+			WHERE p.chain = (SELECT no FROM merchant_chain WHERE pos_id = +?) AND p.place > +? ORDER BY p.place LIMIT +?`, []string{posID},
 			func(stmt *sqlite.Stmt, posID string) {
 				stmt.BindText(1, posID)
 				stmt.BindInt64(2, int64(skip))
@@ -79,8 +79,8 @@ func (s *MerchantStore) FiledRecords(ctx context.Context, posID string, skip, co
 func (s *MerchantStore) KeptPlaces(ctx context.Context, posID string, seqs []uint64, ids []record.StatementID) (map[uint64]record.StatementID, map[record.StatementID]uint64, error) {
 	bySeq, seqOf := map[uint64]record.StatementID{}, map[record.StatementID]uint64{}
 	err := s.db.read(ctx, func(conn *sqlite.Conn) error {
-		err := each(conn, `SELECT statement FROM merchant_place WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = ?)
-			AND seq = ? AND chained = 1 ORDER BY place LIMIT 1`, seqs,
+		err := each(conn, `SELECT statement FROM merchant_place WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = +?)
+			AND seq = +? AND chained = 1 ORDER BY place LIMIT 1`, seqs,
 			func(stmt *sqlite.Stmt, seq uint64) {
 				stmt.BindText(1, posID)
 				stmt.BindInt64(2, int64(seq))
@@ -94,8 +94,8 @@ func (s *MerchantStore) KeptPlaces(ctx context.Context, posID string, seqs []uin
 		if err != nil {
 			return err
 		}
-		return each(conn, `SELECT seq FROM merchant_place WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = ?)
-			AND statement = ? AND chained = 1 LIMIT 1`, ids,
+		return each(conn, `SELECT seq FROM merchant_place WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = +?)
+			AND statement = +? AND chained = 1 LIMIT 1`, ids,
 			func(stmt *sqlite.Stmt, id record.StatementID) {
 				stmt.BindText(1, posID)
 				stmt.BindBytes(2, id[:])
@@ -154,7 +154,7 @@ func fileOne(conn *sqlite.Conn, place merchant.FiledPlace) error {
 		return err
 	}
 	return change(conn, `INSERT INTO merchant_place (chain, place, record, seq, statement, chained)
-		SELECT c.no, c.filed, r.no, ?3, ?4, 0 FROM merchant_chain c CROSS JOIN merchant_record r WHERE c.pos_id = ?1 AND r.id = ?2`, one,
+		SELECT c.no, c.filed, r.no, ?3, ?4, 0 FROM merchant_chain c CROSS JOIN merchant_record r WHERE c.pos_id = +?1 AND r.id = +?2`, one,
 		func(stmt *sqlite.Stmt, p merchant.FiledPlace) {
 			stmt.BindText(1, p.POSID)
 			stmt.BindBytes(2, p.Record[:])
@@ -166,7 +166,7 @@ func fileOne(conn *sqlite.Conn, place merchant.FiledPlace) error {
 // saveChain writes how far a chain was followed, if it still stands where the decision was made.
 func saveChain(conn *sqlite.Conn, changes merchant.ChainChanges) error {
 	stmt, err := conn.Prepare(`UPDATE merchant_chain SET followed = ?4, unverified = ?5, key = ?6, state = ?7, fault = ?8
-		WHERE pos_id = ?1 AND followed = ?2 AND key = ?3`)
+		WHERE pos_id = +?1 AND followed = +?2 AND key = +?3`)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func saveChain(conn *sqlite.Conn, changes merchant.ChainChanges) error {
 			return err
 		}
 	}
-	return change(conn, "UPDATE merchant_place SET chained = 1 WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = ?) AND place = ?", changes.Followed,
+	return change(conn, "UPDATE merchant_place SET chained = 1 WHERE chain = (SELECT no FROM merchant_chain WHERE pos_id = +?) AND place = +?", changes.Followed,
 		func(stmt *sqlite.Stmt, place int) {
 			stmt.BindText(1, after.POSID)
 			stmt.BindInt64(2, int64(place))

@@ -74,7 +74,7 @@ func loadWindows(conn *sqlite.Conn, windows []merchant.Window, into map[merchant
 		CROSS JOIN merchant_record r ON r.no = t.record
 		LEFT JOIN merchant_claim c ON c.tap = t.record
 		LEFT JOIN merchant_leg l ON l.tap = t.record LEFT JOIN merchant_trade d ON d.no = l.trade
-		WHERE t.user_id = ? AND t.card_type = ? AND t.card_no = ? AND t.at BETWEEN ? AND ?`, windows,
+		WHERE t.user_id = +? AND t.card_type = +? AND t.card_no = +? AND t.at BETWEEN +? AND +?`, windows,
 		func(stmt *sqlite.Stmt, window merchant.Window) {
 			bindRider(stmt, window.Rider)
 			stmt.BindInt64(4, window.From.UnixMicro())
@@ -90,7 +90,7 @@ func loadWindows(conn *sqlite.Conn, windows []merchant.Window, into map[merchant
 
 func loadSums(conn *sqlite.Conn, windows []merchant.Window, into map[merchant.Rider]fare.Sums) error {
 	return each(conn, `SELECT cap, sum(amount) FROM merchant_sum
-		WHERE user_id = ? AND card_type = ? AND card_no = ? AND day >= ? AND day < ? GROUP BY cap`, windows,
+		WHERE user_id = +? AND card_type = +? AND card_no = +? AND day >= +? AND day < +? GROUP BY cap`, windows,
 		func(stmt *sqlite.Stmt, window merchant.Window) {
 			bindRider(stmt, window.Rider)
 			stmt.BindInt64(4, int64(window.SumsFrom))
@@ -176,7 +176,7 @@ func readMerchantTrade(stmt *sqlite.Stmt, number openapi.OutTradeNo) (merchant.T
 // loadTrip reads the ends of a trip by the numbers of their records, 0 where there is none.
 func loadTrip(conn *sqlite.Conn, start, finish int64, claimed bool) (trip merchant.Trip, err error) {
 	err = each(conn, "SELECT "+tapColumns+", "+claimColumns+` FROM merchant_tap t CROSS JOIN merchant_record r ON r.no = t.record
-		LEFT JOIN merchant_claim c ON c.tap = t.record WHERE t.record = ?`, []int64{start, finish},
+		LEFT JOIN merchant_claim c ON c.tap = t.record WHERE t.record = +?`, []int64{start, finish},
 		func(stmt *sqlite.Stmt, no int64) { stmt.BindInt64(1, no) },
 		func(stmt *sqlite.Stmt, no int64) error {
 			if no == start {
@@ -193,7 +193,7 @@ func loadTrip(conn *sqlite.Conn, start, finish int64, claimed bool) (trip mercha
 }
 
 func loadHeld(conn *sqlite.Conn, trade int64) (held []record.ID, err error) {
-	err = each(conn, "SELECT r.id FROM merchant_leg l CROSS JOIN merchant_record r ON r.no = l.tap WHERE l.trade = ? ORDER BY l.place", []int64{trade},
+	err = each(conn, "SELECT r.id FROM merchant_leg l CROSS JOIN merchant_record r ON r.no = l.tap WHERE l.trade = +? ORDER BY l.place", []int64{trade},
 		func(stmt *sqlite.Stmt, trade int64) { stmt.BindInt64(1, trade) },
 		func(stmt *sqlite.Stmt, _ int64) error {
 			var id record.ID
@@ -209,7 +209,7 @@ func loadDue(conn *sqlite.Conn, due merchant.DueTrades) ([]merchant.Trade, error
 		return nil, nil
 	}
 	numbers, err := tradeNumbers(conn, `SELECT out_trade_no FROM merchant_trade
-		WHERE state IN ('WAITING', 'SENT') AND next_try <= ? ORDER BY next_try, out_trade_no LIMIT ?`, func(stmt *sqlite.Stmt) {
+		WHERE state IN ('WAITING', 'SENT') AND next_try <= +? ORDER BY next_try, out_trade_no LIMIT +?`, func(stmt *sqlite.Stmt) {
 		stmt.BindInt64(1, due.Until.UnixMicro())
 		stmt.BindInt64(2, int64(due.Count))
 	})
@@ -224,7 +224,7 @@ func loadOpenDue(conn *sqlite.Conn, due merchant.OpenTaps) (taps []merchant.Tap,
 		return nil, nil
 	}
 	err = each(conn, "SELECT "+tapColumns+` FROM merchant_tap t CROSS JOIN merchant_record r ON r.no = t.record
-		WHERE t.open = 1 AND t.at <= ? ORDER BY t.at, t.record LIMIT ?`, []merchant.OpenTaps{due},
+		WHERE t.open = 1 AND t.at <= +? ORDER BY t.at, t.record LIMIT +?`, []merchant.OpenTaps{due},
 		func(stmt *sqlite.Stmt, due merchant.OpenTaps) {
 			stmt.BindInt64(1, due.Until.UnixMicro())
 			stmt.BindInt64(2, int64(due.Count))
@@ -248,7 +248,7 @@ func tradeNumbers(conn *sqlite.Conn, query string, bind func(*sqlite.Stmt)) (num
 
 func loadStoredRecords(conn *sqlite.Conn, ids []record.ID, into map[record.ID]merchant.StoredRecord) error {
 	return each(conn, `SELECT r.id, r.bytes, r.received, ifnull(a.reason, '') FROM merchant_record r
-		LEFT JOIN merchant_aside a ON a.record = r.no WHERE r.id = ?`, ids,
+		LEFT JOIN merchant_aside a ON a.record = r.no WHERE r.id = +?`, ids,
 		func(stmt *sqlite.Stmt, id record.ID) { stmt.BindBytes(1, id[:]) },
 		func(stmt *sqlite.Stmt, id record.ID) error {
 			into[id] = readStoredRecord(stmt)

@@ -202,7 +202,7 @@ func insertLegs(conn *sqlite.Conn, trade merchant.Trade) error {
 	}
 	place := int64(-1)
 	return change(conn, `INSERT INTO merchant_leg (trade, place, tap) SELECT d.no, ?3, r.no
-		FROM merchant_trade d CROSS JOIN merchant_record r WHERE d.out_trade_no = ?1 AND r.id = ?2`, trade.Held,
+		FROM merchant_trade d CROSS JOIN merchant_record r WHERE d.out_trade_no = +?1 AND r.id = +?2`, trade.Held,
 		func(stmt *sqlite.Stmt, id record.ID) {
 			place++
 			stmt.BindText(1, string(trade.OutTradeNo))
@@ -227,7 +227,7 @@ func insertRefunds(conn *sqlite.Conn, refunds []merchant.Refund) error {
 }
 
 func leaveOpen(conn *sqlite.Conn, ids []record.ID) error {
-	err := change(conn, "UPDATE merchant_tap SET open = 2 WHERE open > 0 AND record = (SELECT no FROM merchant_record WHERE id = ?)", ids,
+	err := change(conn, "UPDATE merchant_tap SET open = 2 WHERE open > 0 AND record = (SELECT no FROM merchant_record WHERE id = +?)", ids,
 		func(stmt *sqlite.Stmt, id record.ID) { stmt.BindBytes(1, id[:]) })
 	if err != nil {
 		return fmt.Errorf("leave open: %w", err)

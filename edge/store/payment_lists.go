@@ -208,7 +208,7 @@ func underWay(conn *sqlite.Conn) (departures []payment.Departure, err error) {
 
 // Posted implements payment.Store.
 func (s *PaymentStore) Posted(ctx context.Context, _, limit int) ([]payment.Posted, error) {
-	return list(ctx, s, "notices", "SELECT seq, trades, notices FROM posted ORDER BY seq LIMIT ?",
+	return list(ctx, s, "notices", "SELECT seq, trades, notices FROM posted ORDER BY seq LIMIT +?",
 		func(stmt *sqlite.Stmt) { stmt.BindInt64(1, int64(max(0, limit))) },
 		func(stmt *sqlite.Stmt) (posted payment.Posted, err error) {
 			posted.Seq = stmt.ColumnInt64(0)

@@ -126,7 +126,7 @@ func (s *settling) loadParties() error {
 }
 
 func (s *settling) loadCodes(o *payment.Order) error {
-	return each(s.conn, "SELECT app, out_trade_no FROM used_code JOIN trade ON trade.id = used_code.trade WHERE code = ?", o.Codes,
+	return each(s.conn, "SELECT app, out_trade_no FROM used_code JOIN trade ON trade.id = used_code.trade WHERE code = +?", o.Codes,
 		func(stmt *sqlite.Stmt, code ridecode.ID) { stmt.BindBytes(1, code[:]) },
 		func(stmt *sqlite.Stmt, code ridecode.ID) error {
 			s.state.Codes[code] = payment.TradeKey{App: payment.AppID(stmt.ColumnText(0)), OutTradeNo: payment.OutTradeNo(stmt.ColumnText(1))}
