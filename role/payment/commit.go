@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shuama/shuama/ledger"
@@ -49,7 +50,19 @@ type waitingOrder struct {
 	at      moment
 	verdict Verdict
 	err     error
-	done    *sync.WaitGroup
+	caller  *caller
+}
+
+// caller waits for all its orders.
+type caller struct {
+	open     atomic.Int64  // orders without an answer
+	answered chan struct{} // closed when there is none
+}
+
+func (c *caller) hear() {
+	if c.open.Add(-1) == 0 {
+		close(c.answered)
+	}
 }
 
 // NewCommitters makes committers for a store. A Payment has its own.
@@ -81,18 +94,16 @@ func (c *Committers) settle(ctx context.Context, orders []*waitingOrder) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	var done sync.WaitGroup
+	waits := &caller{answered: make(chan struct{})}
+	waits.open.Store(int64(len(orders)))
 	for _, w := range orders {
-		w.done = &done
+		w.caller = waits
 	}
-	done.Add(len(orders))
 	if err := c.enqueue(context.WithoutCancel(ctx), orders); err != nil {
 		return err
 	}
-	answered := make(chan struct{})
-	go func() { done.Wait(); close(answered) }()
 	select {
-	case <-answered:
+	case <-waits.answered:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -205,7 +216,7 @@ func (c *Committers) commit(ctx context.Context, bucket int, waiting []*waitingO
 		if w.err = err; err == nil {
 			w.verdict = verdicts[i]
 		}
-		w.done.Done()
+		w.caller.hear()
 	}
 }
 
