@@ -3,6 +3,7 @@ package payment
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,9 +15,9 @@ import (
 const (
 	// BatchMax is how many orders are committed at once.
 	BatchMax = 512
-	// committersMax is how many buckets are committed side by side: more would only wait for the disk and
-	// the processors of the books.
-	committersMax = 4
+	// committersLeast and committersMost bound how many buckets are committed side by side. One prepares while another
+	// waits for the disk; more than there are processors only make each other's batches small and late.
+	committersLeast, committersMost = 2, 4
 	// waitingMax bounds the orders that wait: who comes then is told to come again.
 	waitingMax = 64 * 1024
 )
@@ -31,6 +32,7 @@ var (
 // come when there is work and go when there is none.
 type Committers struct {
 	store Store
+	most  int // that run at once
 
 	mutex   sync.Mutex
 	buckets []bucketQueue
@@ -67,7 +69,8 @@ func (c *caller) hear() {
 
 // NewCommitters makes committers for a store. A Payment has its own.
 func NewCommitters(store Store) *Committers {
-	return &Committers{store: store, buckets: make([]bucketQueue, store.Buckets())}
+	most := min(max(runtime.GOMAXPROCS(0), committersLeast), committersMost)
+	return &Committers{store: store, most: most, buckets: make([]bucketQueue, store.Buckets())}
 }
 
 // Commit brings orders into the books, which were verified, and gives a verdict for each. After an error nobody
@@ -127,7 +130,7 @@ func (c *Committers) enqueue(ctx context.Context, orders []*waitingOrder) error 
 		}
 	}
 	for range c.ready {
-		if c.running < committersMax {
+		if c.running < c.most {
 			c.running++
 			go c.work(ctx)
 		}
