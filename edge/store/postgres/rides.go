@@ -26,10 +26,10 @@ func (db *DB) Rides() *RideStore { return &RideStore{db: db} }
 
 // rideBatch is rides by column, and where each of them is found again.
 type rideBatch struct {
-	byKey                                                            map[rides.Key]int
+	byKey                                                                   map[rides.Key]int
 	apps, types, numbers, scenes, channels, versions, targets, kinds, texts []string
-	digests, contents                                                [][]byte
-	times, received                                                  []int64
+	digests, contents                                                       [][]byte
+	times, received                                                         []int64
 }
 
 // Add implements rides.Store. What two add at once, one adds, and the other sees it.
