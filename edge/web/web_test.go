@@ -22,7 +22,6 @@ import (
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/codeissuer"
 	"github.com/shuama/shuama/role/payment"
-	"github.com/shuama/shuama/role/payment/rides"
 )
 
 const (
@@ -40,7 +39,6 @@ type city struct {
 	clock      sync.Mutex
 	agreements *codeissuer.Agreements
 	cards      *codeissuer.Cards
-	rides      *rides.Register
 	pages      *httptest.Server
 	merchant   *httptest.Server
 	came       chan url.Values // what riders came back to the merchant with
@@ -59,7 +57,6 @@ func newCity(t *testing.T) *city {
 	c.must(err)
 	t.Cleanup(func() { db.Close() })
 	c.agreements = codeissuer.NewAgreements(db.Agreements(), types{})
-	c.rides = rides.New(db.Rides())
 	c.cards = c.Cards.WithAgreements(c.agreements)
 	for _, user := range []ridecode.UserID{rider, stranger} {
 		c.must(c.Payment.OpenUser(t.Context(), user, 0))
@@ -77,7 +74,7 @@ func newCity(t *testing.T) *city {
 
 func (c *city) handler(issuer web.Issuer) http.Handler {
 	c.t.Helper()
-	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: issuer, Agreements: c.agreements, Rides: c.rides, Trades: c.Payment, Terms: c.terms, Now: c.now,
+	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: issuer, Agreements: c.agreements, Rides: c.Rides, Trades: c.Payment, Terms: c.terms, Now: c.now,
 		Number: func(time.Time) string { return "A1" }, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
 		WrongPassword: payment.ErrPassword, Locked: payment.ErrPasswordLocked})
 	c.must(err)

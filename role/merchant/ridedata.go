@@ -3,6 +3,7 @@ package merchant
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"iter"
@@ -27,7 +28,6 @@ const (
 
 const (
 	unknownPlace      = "-"  // where the document wants a name and nobody knows one
-	freePrefix        = "F_" // before the out_trade_no of a trip that cost nothing
 	ridePartSize      = 60   // bytes of ids
 	rideNameSize      = 120  // bytes of names
 	cardRecordSizeMax = 4096 // bytes of a record: card_record has it in hex
@@ -174,7 +174,7 @@ func (s RideSettings) order(trade Trade, records map[record.ID][]byte, asset str
 	case Settled:
 		info.AmountFen = &amountFen
 	case Free:
-		info.AmountFen, info.BizNo = new(money.Fen), freePrefix+info.BizNo
+		info.AmountFen = new(money.Fen)
 	}
 	from, to := trip.Start, Tap{}
 	if trip.isMetro() {
@@ -182,7 +182,18 @@ func (s RideSettings) order(trade Trade, records map[record.ID][]byte, asset str
 	}
 	info.Start, info.End = s.stop(from, records[from.Record]), s.stop(to, records[to.Record])
 	info.Start.StationName = cmp.Or(info.Start.StationName, unknownPlace)
+	if trade.State == Free {
+		info.BizNo = numberFree(info)
+	}
 	return info
+}
+
+// numberFree numbers a trip that costs nothing by its content: a late record may make another of it under the same
+// out_trade_no, one that costs among them, and a number that was told stands for one content.
+func numberFree(info openapi.RideInfo) string {
+	const timeAndDigest = len("20160511083400_0011223344556677")
+	digest := sha256.Sum256(openapi.AppendRide(nil, info))
+	return "F_" + info.BizNo[max(0, len(info.BizNo)-timeAndDigest):] + "_" + hex.EncodeToString(digest[:numberDigestHex/2])
 }
 
 // discounts names what was taken off, as TRANSFER,CAP.
