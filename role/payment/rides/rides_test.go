@@ -92,14 +92,14 @@ func TestAnnounced(t *testing.T) {
 		state  payment.RideState
 		text   string
 	}{
-		{func(*rides.Ride) {}, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不…，票款2.00元。"},
-		{func(r *rides.Ride) { r.Info.AssetName = "OUTSIDE CARD" }, payment.RidePaidOutside, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不…，票款2.00元。"},
+		{func(*rides.Ride) {}, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
+		{func(r *rides.Ride) { r.Info.AssetName = "OUTSIDE CARD" }, payment.RidePaidOutside, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
 		{func(r *rides.Ride) { r.Info.AmountFen, r.Info.End = &none, openapi.RideStop{} }, payment.RideFree, "【刷码】您11月21日16:00乘坐地铁2号线，免费。"},
 		{func(r *rides.Ride) { r.Info.AmountFen, r.Info.End = nil, openapi.RideStop{} }, payment.RideUnpaid, "【刷码】您11月21日16:00乘坐地铁2号线，未扣款。"},
 		{func(r *rides.Ride) { r.Info.Type = "event" }, payment.RideScanned, ""},
 		{func(r *rides.Ride) { r.Target = "2088000000000001,2088000000000002" }, payment.RidePaid, ""},
 		{func(r *rides.Ride) { r.TargetType = "BINDING_MOBILE_NO" }, payment.RidePaid, ""},
-		{func(r *rides.Ride) { r.TargetType = "ALIPAY_USER_ID" }, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不…，票款2.00元。"},
+		{func(r *rides.Ride) { r.TargetType = "ALIPAY_USER_ID" }, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
 	} {
 		r := order
 		c.change(&r)
