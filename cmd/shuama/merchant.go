@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (s merchantSettings) config() merchant.Config {
 func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 	settings := newMerchantSettings()
 	settings.Gateway, settings.AppID = c.Gateway, c.AppID
-	settings.RideData = &merchant.RideSettings{Channel: "shuama", CityName: c.CityName, PartnerName: c.Merchant, PartnerID: c.AppID}
+	settings.RideData = &merchant.RideSettings{Channel: "shuama", CityName: c.CityName, PartnerName: cmp.Or(c.PartnerName, c.Merchant), PartnerID: c.AppID}
 	if err := settings.RideData.Check(); err != nil {
 		return nil, err
 	}
