@@ -134,6 +134,9 @@ type keysAppCommand struct {
 	PublicKey string `help:"Register this public key instead; the private one stays with the merchant." placeholder:"FILE" type:"existingfile" xor:"whose"`
 	AllowSHA1 bool   `help:"Take sign_type RSA (SHA-1) too, for clients that know no other." name:"allow-sha1"`
 	Gateway   string `help:"The gateway's address, for the merchant's folder." default:"http://127.0.0.1:8080/gateway.do"`
+
+	CityName    string `help:"The city's name in ride data, for the merchant's folder." default:"本市" name:"city-name"`
+	PartnerName string `help:"What riders call the merchant, for its folder. Without it: --merchant." name:"partner-name" placeholder:"NAME"`
 	sealFlags
 }
 

@@ -40,6 +40,7 @@ type cli struct {
 	Merchant    merchantCommand    `cmd:"" help:"Collect records, price trips, settle trades until each has a final answer."`
 	Card        cardCommand        `cmd:"" help:"Issue virtual cards, top them up, stop and revoke them."`
 	Fare        fareCommand        `cmd:"" help:"Check fare tables, explain fares, and replay a month under other tables."`
+	SMS         smsCommand         `cmd:"" name:"sms" help:"Short messages to riders."`
 	Simulate    simulateCommand    `cmd:"" help:"Let a whole city live, with faults and thieves, as fast as the machine can, and explain every fen."`
 }
 

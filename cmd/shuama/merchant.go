@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type merchantCommand struct {
 	List      merchantListCommand      `cmd:"" help:"List trades, open trips, refunds and what stands aside."`
 	Statement merchantStatementCommand `cmd:"" help:"Explain what a rider's trips cost, line by line, and what was paid for them."`
 	Complete  merchantCompleteCommand  `cmd:"" help:"Complete a trip without entry or exit with its rider's word."`
+	RideData  merchantRideDataCommand  `cmd:"" name:"ridedata" help:"Show which rides the platform was told of, which wait, and which it refused."`
 	Recount   merchantRecountCommand   `cmd:"" help:"Price a month's unsent trades anew, after its fare tables were changed."`
 }
 
@@ -41,6 +43,8 @@ type merchantSettings struct {
 	DefaultAfterHours   int `json:"default_after_hours"`   // when a trip without entry or exit is charged its default fare
 	CompleteWithinHours int `json:"complete_within_hours"` // how long its rider may complete it
 	MaxLateDays         int `json:"max_late_days"`         // a record that comes later stands aside
+
+	RideData *merchant.RideSettings `json:"ride_data,omitempty"` // how rides are told to the platform; null: they are not
 }
 
 // defaultPairWaitMin is longer than most gates are without a network: a trade that is sent before an
@@ -65,6 +69,12 @@ func (s merchantSettings) config() merchant.Config {
 
 // makeMerchantFolder makes a merchant's key, sealed, and what else it needs to call the gateway.
 func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
+	settings := newMerchantSettings()
+	settings.Gateway, settings.AppID = c.Gateway, c.AppID
+	settings.RideData = &merchant.RideSettings{Channel: "shuama", CityName: c.CityName, PartnerName: cmp.Or(c.PartnerName, c.Merchant), PartnerID: c.AppID}
+	if err := settings.RideData.Check(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.Out, 0o700); err != nil {
 		return nil, err
 	}
@@ -85,8 +95,6 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 			return nil, err
 		}
 	}
-	settings := newMerchantSettings()
-	settings.Gateway, settings.AppID = c.Gateway, c.AppID
 	return public, errors.Join(makeToken(c.Out), makeBooks(filepath.Join(c.Out, "merchant.db")), makeSampleFares(filepath.Join(c.Out, faresFolder)),
 		writeJSON(filepath.Join(c.Out, "merchant.json"), settings))
 }
@@ -94,8 +102,9 @@ func makeMerchantFolder(home *city, c *keysAppCommand) ([]byte, error) {
 // office is a merchant at work.
 type office struct {
 	*merchant.Merchant
-	db     *store.DB
-	tariff *fare.Tariff
+	db       *store.DB
+	tariff   *fare.Tariff
+	settings merchantSettings
 }
 
 func (o *office) Close() error { return o.db.Close() }
@@ -127,7 +136,7 @@ func openOffice(dir string, settler merchant.Settler) (*office, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &office{Merchant: m, db: db, tariff: tariff}, nil
+	return &office{Merchant: m, db: db, tariff: tariff, settings: settings}, nil
 }
 
 // notSettling is the Settler of commands that only take in and list.

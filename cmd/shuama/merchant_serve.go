@@ -18,16 +18,17 @@ import (
 )
 
 type merchantServeCommand struct {
-	Dir    string `arg:"" help:"The merchant's folder." type:"existingdir"`
-	Listen string `help:"The address to listen at." default:"127.0.0.1:8090"`
-	Settle bool   `help:"Settle what is due, all the time." default:"true" negatable:""`
+	Dir      string `arg:"" help:"The merchant's folder." type:"existingdir"`
+	Listen   string `help:"The address to listen at." default:"127.0.0.1:8090"`
+	Settle   bool   `help:"Settle what is due, all the time." default:"true" negatable:""`
+	RideData bool   `help:"Tell the platform of rides, all the time." default:"true" negatable:"" name:"ride-data"`
 	sealFlags
 }
 
 // Help shows how it is used.
 func (merchantServeCommand) Help() string {
-	return `Terminals bring their records here and compare clocks; trades are settled as they become due. The
-token that terminals show is in depot.token.
+	return `Terminals bring their records here and compare clocks; trades are settled as they become due, and
+the platform is told of rides, near real time. The token that terminals show is in depot.token.
 
 Example:
   shuama merchant serve merchant --listen 127.0.0.1:8090`
@@ -58,6 +59,10 @@ func (c *merchantServeCommand) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
+	teller, err := newTeller(w, o.settings, o.db, client, cards)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return err
@@ -67,6 +72,9 @@ func (c *merchantServeCommand) Run(w *world) (err error) {
 	defer cancel()
 	var chores sync.WaitGroup
 	chores.Go(func() { c.settle(ctx, w, o, logger) })
+	if c.RideData {
+		chores.Go(func() { tellRides(ctx, w, teller, logger) })
+	}
 	chores.Go(func() { keepCards(ctx, w, cards, client, logger) })
 	err = serve(w.context, gateway.NewHTTPServer(c.Listen, handler), listener)
 	cancel()

@@ -19,7 +19,7 @@ func (c *city) riderPages(w *world, b *books, secure bool) (http.Handler, error)
 			return nil, err
 		}
 	}
-	return web.New(web.Config{Riders: b, Cards: b.cards, Issuer: issuer, Agreements: b.signed, Terms: b.register.webTerms,
+	return web.New(web.Config{Riders: b, Cards: b.cards, Issuer: issuer, Agreements: b.signed, Rides: b.rides, Trades: b, Terms: b.register.webTerms,
 		Number: newAgreementNumber, Now: w.now, Logger: slog.New(slog.NewTextHandler(w.stderr, nil)),
 		WrongPassword: payment.ErrPassword, Locked: payment.ErrPasswordLocked, Secure: secure})
 }

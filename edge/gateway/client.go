@@ -210,3 +210,13 @@ func withoutURL(err error) error {
 	}
 	return err
 }
+
+// SendRides tells of rides of one user, at most openapi.MaxRides (document 2 §4.2.5). Errors are those of Settle; a
+// business result that is no success is an *openapi.Error with openapi.SubFail.
+func (c *Client) SendRides(ctx context.Context, message openapi.DataSendRequest) error {
+	response, err := Ask(ctx, c, openapi.DataSend(), message)
+	if err == nil && response.BizCode != "" && response.BizCode != "SUCCESS" {
+		return openapi.Refuse(openapi.SubFail, response.BizCode+" "+response.BizMsg)
+	}
+	return err
+}

@@ -98,10 +98,22 @@ func (c *Courier) notification(d payment.Delivery) openapi.Notification {
 	case payment.Refunded:
 		more["trade_status"], more["gmt_refund"] = "TRADE_SUCCESS", openapi.FormatTime(n.At)
 		more["out_request_no"], more["refund_fee"] = n.Number, n.AmountFen.Yuan()
+	case payment.RideTold:
+		tellRide(more, n)
 	default:
 		more["amount"], more["number"] = n.AmountFen.Yuan(), n.Number
 	}
 	return openapi.Notification{AppID: app, Type: typeOf(n.Kind), ID: d.ID, Time: c.Now(), More: more}
+}
+
+// tellRide writes a ride with the names of document 2 §4.2.5.5, where it has them.
+func tellRide(more map[string]string, n payment.Notice) {
+	ride := n.Ride
+	more["biz_no"], more["biz_time"], more["line_name"], more["start_station_name"] = string(n.OutTradeNo), openapi.FormatTime(n.At), ride.Line, ride.From
+	more["end_station_name"], more["partner_name"], more["merchant_app_id"], more["ride_status"] = ride.To, ride.Merchant, string(ride.App), string(ride.State)
+	if ride.State != payment.RideUnpaid {
+		more["amount"] = n.AmountFen.Yuan()
+	}
 }
 
 // typeOf is notify_type.

@@ -68,9 +68,12 @@ func newOffice(t *testing.T, a addresses) office {
 func everyKind() (all []payment.Delivery) {
 	at := time.Date(2026, 11, 25, 23, 59, 58, 0, time.UTC)
 	for i, kind := range []payment.NoticeKind{payment.TradeSettled, payment.DebtMade, payment.DebtCleared, payment.DoubleAccepted,
-		payment.PasswordWanted, payment.ToppedUp, payment.Refunded, payment.PaidOut} {
+		payment.PasswordWanted, payment.ToppedUp, payment.Refunded, payment.PaidOut, payment.RideTold} {
 		notice := payment.Notice{Kind: kind, App: "2021000000000001", User: "2088000000000001", TradeNo: "2026112600000000000000000001",
 			OutTradeNo: "19路/1 & 2=3%", Account: "merchant:transit", Number: "退款+1", AmountFen: 2_05, At: at}
+		if kind == payment.RideTold {
+			notice.Ride = &payment.ToldRide{App: notice.App, Merchant: "申通 & 公交", Line: "19 路", From: "龙翔桥", State: payment.RidePaid}
+		}
 		for _, to := range []payment.Recipient{payment.ToMerchant, payment.ToRider} {
 			all = append(all, payment.Delivery{ID: string(to) + strings.Repeat("x", i), To: to, Notice: notice})
 		}

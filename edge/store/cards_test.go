@@ -3,9 +3,11 @@ package store_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/shuama/shuama/role/codeissuer"
 	cardtest "github.com/shuama/shuama/role/codeissuer/storetest"
+	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/payment/rides"
 	ridetest "github.com/shuama/shuama/role/payment/rides/storetest"
 )
@@ -31,6 +33,13 @@ func TestRideStore(t *testing.T) {
 			db = open(t, path)
 			return db.Rides()
 		}
+	})
+}
+
+func TestRideNotices(t *testing.T) {
+	ridetest.RunNotices(t, func(t *testing.T) (rides.Store, func(func(int) (time.Duration, bool)) payment.Deliveries) {
+		db := open(t, filepath.Join(t.TempDir(), "books.sqlite"))
+		return db.Rides(), func(gap func(int) (time.Duration, bool)) payment.Deliveries { return db.Deliveries(gap) }
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,11 +43,12 @@ type expandPosted = func(ctx context.Context, bucket int, posted []payment.Poste
 func (d *Deliveries) Run(ctx context.Context, expand expandPosted, courier payment.Courier) error {
 	for ctx.Err() == nil {
 		moved, err := d.move(ctx, expand)
+		rides, moving := d.moveRides(ctx, courier)
 		carried, carrying := d.carryDue(ctx, courier)
-		if err := errors.Join(err, carrying); err != nil && ctx.Err() == nil && !errors.Is(err, payment.ErrAway) {
+		if err := errors.Join(err, moving, carrying); err != nil && ctx.Err() == nil && !errors.Is(err, payment.ErrAway) {
 			return err
 		}
-		if moved < movesAtOnce && carried < carriers {
+		if max(moved, rides) < movesAtOnce && carried < carriers {
 			pause(ctx, moveEvery)
 		}
 	}
@@ -81,6 +83,34 @@ func (d *Deliveries) move(ctx context.Context, expand expandPosted) (int, error)
 		return errors.Join(queueDeliveries(b.conn, deliveries, time.Now()), b.deleteNotices(posted[len(posted)-1].Seq), b.keepCounts())
 	})
 	return len(posted), err
+}
+
+// moveRides does the same for notices of rides. One that nobody wants goes nowhere.
+func (d *Deliveries) moveRides(ctx context.Context, courier payment.Courier) (moved int, err error) {
+	waiting, err := d.hasRideNotices(ctx)
+	if err != nil || !waiting {
+		return 0, away(err)
+	}
+	err = d.db.write(ctx, func(conn *sqlite.Conn) error {
+		deliveries, err := takeRideNotices(conn, movesAtOnce)
+		if err != nil {
+			return err
+		}
+		moved = len(deliveries)
+		wanted := slices.DeleteFunc(deliveries, func(delivery payment.Delivery) bool { return !courier.Wants(delivery.To, delivery.Notice) })
+		return queueDeliveries(conn, wanted, time.Now())
+	})
+	return moved, away(err)
+}
+
+// hasRideNotices spares the file a write each second.
+func (d *Deliveries) hasRideNotices(ctx context.Context) (waiting bool, err error) {
+	err = d.db.read(ctx, func(conn *sqlite.Conn) error {
+		found, err := queryInt(conn, "SELECT EXISTS (SELECT 1 FROM ride_notice)")
+		waiting = found == 1
+		return err
+	})
+	return waiting, err
 }
 
 func queueDeliveries(conn *sqlite.Conn, deliveries []payment.Delivery, now time.Time) error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/shuama/shuama/edge/store"
 	"github.com/shuama/shuama/money"
+	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/record"
 	"github.com/shuama/shuama/role/merchant"
 	"github.com/shuama/shuama/role/merchant/fare"
@@ -130,7 +131,7 @@ func runMerchantProcess(t *testing.T, folder string) {
 	db := openDB(t, filepath.Join(folder, "merchant.sqlite"))
 	bank := fileBank(t, folder)
 	bank.Manner = storetest.RandomManner(rng)
-	m := killMerchant(t, storetest.NewCity(t), db, bank)
+	m, teller := killMerchant(t, storetest.NewCity(t), db, bank), killTeller(t, db, filePlatform(t, folder, storetest.RandomManner(rng)))
 	fmt.Println("started")
 	for range 100_000 { // a bound, should the parent be gone
 		if !collectNext(t, m, folder, rng) {
@@ -139,7 +140,29 @@ func runMerchantProcess(t *testing.T, folder string) {
 		if _, err := m.SettleDue(context.Background(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := teller.TellDue(context.Background(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
 	}
+}
+
+func killTeller(t *testing.T, db *store.DB, platform *storetest.Platform) *merchant.Teller {
+	return storetest.Teller(t, db.Merchant(), platform, func(c *merchant.TellerConfig) { c.RetryFirst, c.RetryMost = time.Millisecond, 4*time.Millisecond })
+}
+
+// filePlatform is a platform that outlives its process: what arrives is in its file before it counts.
+func filePlatform(t *testing.T, folder string, manner func() storetest.Manner) *storetest.Platform {
+	path, platform := filepath.Join(folder, "platform"), storetest.NewPlatform()
+	for _, line := range readLines(t, path) {
+		message, err := openapi.DataSend().ParseRequest([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		platform.Take(message)
+	}
+	platform.Manner = manner
+	platform.Keep = func(message []byte) { appendLines(t, path, string(message)) }
+	return platform
 }
 
 func killMerchant(t *testing.T, city *storetest.City, db *store.DB, bank *storetest.Bank) *merchant.Merchant {
@@ -247,6 +270,12 @@ func finishKilled(t *testing.T, folder string, city *storetest.City) {
 	}
 	storetest.CheckFinal(t, m, bank)
 	checkStatements(t, m)
+	platform := filePlatform(t, folder, func() storetest.Manner { return storetest.Honest })
+	if _, err := killTeller(t, db, platform).TellDue(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckTold(t, m, db.Merchant(), platform)
+	t.Logf("%d rides told, %d of them again", len(platform.All), platform.Again)
 	t.Logf("%d trades in %d attempts", len(bank.Moved())+len(bank.Refused()), bank.Attempts)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/shuama/shuama/edge/scan"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/codeissuer"
+	"github.com/shuama/shuama/role/payment/rides"
 	"github.com/shuama/shuama/role/wallet"
 )
 
@@ -41,6 +42,7 @@ func (s *server) showCard(w http.ResponseWriter, r *http.Request, e *entry, ride
 	}
 	page := s.page(r, e)
 	page.Rider, page.Card, page.RedrawSec = masked(rider), view, redrawSec
+	page.Newest = e.ridesLink(page.Lang, rides.Place{})
 	page.CardType, page.CardNo = string(e.cardType), string(e.cardNo)
 	s.show(w, r, http.StatusOK, "card", page)
 }

@@ -9,14 +9,16 @@ import (
 
 	"github.com/shuama/shuama/protocol/form"
 	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/role/payment/rides"
 )
 
 const clauseEntry = "document 2 §4.3.2"
 
 // The actions (document 2 §4.3.2).
 const (
-	actionSign = "sign"
-	actionUse  = "use"
+	actionSign  = "sign"
+	actionUse   = "use"
+	actionRides = "rides" // ours: 我的乘车 (DIVERGENCES)
 )
 
 // entry is what a merchant's link asks for, checked.
@@ -28,7 +30,8 @@ type entry struct {
 	cardType  ridecode.CardType
 	cardNo    ridecode.CardNo
 	terms     CardTerms
-	back      *back // of sign
+	back      *back       // of sign
+	from      rides.Place // of rides
 	query     string
 }
 
@@ -56,14 +59,18 @@ func (s *server) parseEntry(query string) (*entry, error) {
 	e := &entry{query: query, action: values.Get("action"), cardTitle: values.Get("cardTitle"), subScene: values.Get("subScene"),
 		source: values.Get("source"), cardType: ridecode.CardType(values.Get("cardType")), cardNo: ridecode.CardNo(values.Get("cardNo"))}
 	switch {
-	case e.action != actionSign && e.action != actionUse:
-		return nil, wrong("action", "neither sign nor use")
+	case e.action != actionSign && e.action != actionUse && e.action != actionRides:
+		return nil, wrong("action", "none of sign, use, rides")
 	case values.Get("scene") != "TRANSIT":
 		return nil, wrong("scene", "not TRANSIT")
 	case len(e.subScene) != 6 || strings.Trim(e.subScene, "0123456789") != "":
 		return nil, wrong("subScene", "not a city code of 6 digits, as 330100")
 	case !isTextOf(e.source, 1, 64):
 		return nil, wrong("source", "missing, or not text of at most 64 characters")
+	}
+	if e.action == actionRides {
+		e.from, err = parsePlace(values.Get("from"))
+		return e, err
 	}
 	return e, s.parseCard(e, values)
 }
@@ -184,6 +191,8 @@ func (s *server) entry(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusOK, "login", s.page(r, e))
 	case e.action == actionSign:
 		s.showSign(w, r, e, rider)
+	case e.action == actionRides:
+		s.showRides(w, r, e, rider)
 	default:
 		s.showCard(w, r, e, rider)
 	}

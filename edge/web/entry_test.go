@@ -72,6 +72,23 @@ func FuzzRedirect(f *testing.F) {
 	})
 }
 
+// FuzzPlace: a place is one that a page has written, or is refused by name.
+func FuzzPlace(f *testing.F) {
+	for _, text := range []string{"", "1764158400000000-7", "0-1", "-1-1", "1-01", "9223372036854775807-9223372036854775807"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		place, err := parsePlace(text)
+		var wrong *form.Error
+		switch {
+		case err != nil && (!errors.As(err, &wrong) || wrong.Field != "from"):
+			t.Fatalf("%q: %v", text, err)
+		case err == nil && text != "" && writePlace(place) != text:
+			t.Fatalf("%q becomes %q", text, writePlace(place))
+		}
+	})
+}
+
 // Each language has the same words.
 func TestTexts(t *testing.T) {
 	for name, text := range textsIn(chinese) {
@@ -88,6 +105,7 @@ func FuzzEntry(f *testing.F) {
 	}}}
 	f.Add("action=sign&cardTitle=x&scene=TRANSIT&subScene=330100&source=s&cardType=GJ310001&redirectUrl=https%3A%2F%2Fbus.example.com%2Fsigned")
 	f.Add("action=use&scene=TRANSIT&subScene=330100&source=s&cardType=GJ310000&cardNo=31")
+	f.Add("action=rides&scene=TRANSIT&subScene=330100&source=s&from=1764158400000000-7")
 	f.Fuzz(func(t *testing.T, query string) {
 		e, err := s.parseEntry(query)
 		var wrong *form.Error

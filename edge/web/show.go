@@ -48,11 +48,18 @@ type page struct {
 	CardType  string
 	CardNo    string
 	RedrawSec int
+	Rides     []rideView
+	Newest    string // the query of the first page, where this is another
+	Older     string // and of the next one, where there is one
 	Wrong     *form.Error
 }
 
 func (s *server) page(r *http.Request, e *entry) page {
-	return page{Lang: languageOf(r), Title: e.title(), Template: e.terms.Template, City: e.subScene, Entry: e.query}
+	title := e.title()
+	if e.action == actionRides {
+		title = textsIn(languageOf(r))["rides"]
+	}
+	return page{Lang: languageOf(r), Title: title, Template: e.terms.Template, City: e.subScene, Entry: e.query}
 }
 
 func parsePages() (map[language]*template.Template, error) {
@@ -138,6 +145,20 @@ func textsIn(lang language) map[string]string {
 		"stale":         {"无法连接服务器，二维码未刷新。", "The server cannot be reached; the code is not fresh."},
 		"noCodes":       {"此服务器不出示乘车码，请使用手机客户端。", "This server shows no codes: use the wallet on your phone."},
 		"notUsable":     {"此卡暂不可用", "This card may not be used now"},
+		"rides":         {"我的乘车", "My rides"},
+		"noRides":       {"还没有乘车记录。", "No rides yet."},
+		"older":         {"更早的乘车", "Earlier rides"},
+		"newest":        {"最近的乘车", "Latest rides"},
+		"to":            {"至", "to"},
+		"yuan":          {"元", "yuan"},
+		"SCANNED":       {"已刷码，票款待定", "Scanned; the fare comes later"},
+		"PAID":          {"已扣款", "Paid"},
+		"PAID_OUTSIDE":  {"已从卡内扣款", "Paid from the card"},
+		"FREE":          {"免费", "Free"},
+		"UNPAID":        {"未扣款", "Not charged"},
+		"GUARANTEED":    {"由担保资金垫付", "Paid in advance by the guarantee fund"},
+		"PARTLY_BACK":   {"部分退款，已退（元）", "Partly refunded, yuan"},
+		"BACK":          {"已退款", "Refunded"},
 		"wrongTitle":    {"无法打开此页面", "This page cannot be opened"},
 		"wrongLink":     {"链接参数有误，请联系商户：", "The link is wrong; tell the merchant:"},
 		"wrongServer":   {"系统繁忙，请稍后再试。", "The server is busy: try again later."},

@@ -1,5 +1,5 @@
 // Package web is the pages (页面) that riders see: the route of document 2 §4.3 (公交付款页面路由), which signs
-// riders up for postpaid cards and shows a card with its ride code.
+// riders up for postpaid cards and shows a card with its ride code and the rides that merchants have told of.
 //
 // The pages need no script but their own, and nothing from elsewhere; the policy that they are served with allows
 // nothing else. A rider shows who he is with his payment password; what follows hangs on a session that this
@@ -18,6 +18,8 @@ import (
 
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/codeissuer"
+	"github.com/shuama/shuama/role/payment"
+	"github.com/shuama/shuama/role/payment/rides"
 )
 
 // Path is where the pages are; the route itself is Path + "card_entry.html".
@@ -43,6 +45,16 @@ type Issuer interface {
 	Authorize(ctx context.Context, request codeissuer.Request, now time.Time) (codeissuer.Authorization, error)
 }
 
+// Rides lists a rider's rides; *rides.Register does.
+type Rides interface {
+	OfRider(ctx context.Context, rider ridecode.UserID, from rides.Place, limit int) (found []rides.Ride, next rides.Place, err error)
+}
+
+// Trades knows what was paid; *payment.Payment does.
+type Trades interface {
+	PaidBy(ctx context.Context, user ridecode.UserID, keys []payment.TradeKey) (map[payment.TradeKey]payment.PaidTrade, error)
+}
+
 // Agreements keeps who has signed up; *codeissuer.Agreements does.
 type Agreements interface {
 	Sign(ctx context.Context, number string, user ridecode.UserID, cardType ridecode.CardType, text string, now time.Time) (codeissuer.Agreement, error)
@@ -64,6 +76,8 @@ type Config struct {
 	Cards      Cards
 	Issuer     Issuer // nil: this server holds no institution keys, and cards are shown without their codes
 	Agreements Agreements
+	Rides      Rides
+	Trades     Trades
 	Terms      func(cardType ridecode.CardType) (terms CardTerms, registered bool)
 	Number     func(now time.Time) string // a new agreement's
 	Now        func() time.Time
@@ -89,7 +103,7 @@ const passwordsAtOnce = 2
 
 // New makes the handler of everything under Path.
 func New(config Config) (http.Handler, error) {
-	if config.Riders == nil || config.Cards == nil || config.Agreements == nil || config.Terms == nil ||
+	if config.Riders == nil || config.Cards == nil || config.Agreements == nil || config.Rides == nil || config.Trades == nil || config.Terms == nil ||
 		config.Number == nil || config.Now == nil || config.Logger == nil || config.WrongPassword == nil || config.Locked == nil {
 		return nil, errors.New("web: all of Config but Issuer is needed")
 	}

@@ -74,7 +74,7 @@ func newCity(t *testing.T) *city {
 
 func (c *city) handler(issuer web.Issuer) http.Handler {
 	c.t.Helper()
-	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: issuer, Agreements: c.agreements, Terms: c.terms, Now: c.now,
+	handler, err := web.New(web.Config{Riders: c.Payment, Cards: c.cards, Issuer: issuer, Agreements: c.agreements, Rides: c.Rides, Trades: c.Payment, Terms: c.terms, Now: c.now,
 		Number: func(time.Time) string { return "A1" }, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
 		WrongPassword: payment.ErrPassword, Locked: payment.ErrPasswordLocked})
 	c.must(err)

@@ -33,6 +33,7 @@ import (
 	"github.com/shuama/shuama/role/merchant"
 	"github.com/shuama/shuama/role/merchant/fare"
 	"github.com/shuama/shuama/role/payment"
+	"github.com/shuama/shuama/role/payment/rides"
 	"github.com/shuama/shuama/role/terminal"
 	"github.com/shuama/shuama/role/wallet"
 )
@@ -57,7 +58,8 @@ type World struct {
 	Books    payment.Store
 	Payee    payment.Merchant
 	Merchant *merchant.Merchant
-	Cards    *codeissuer.Cards  // the platform's register of virtual cards, all of AppID
+	Cards    *codeissuer.Cards // the platform's register of virtual cards, all of AppID
+	Rides    *rides.Register
 	Desk     *cardissuer.Issuer // the merchant's own card book
 	Line     *Line
 	Handler  http.Handler
@@ -171,7 +173,7 @@ func (w *World) Restart() {
 		w.Books = books.Payment()
 	}
 	w.Payment = payment.New(w.Books, w.ring, w.terminals, *w.policy)
-	w.Cards = codeissuer.NewCards(books.Cards(), ownTypes{})
+	w.Cards, w.Rides = codeissuer.NewCards(books.Cards(), ownTypes{}), rides.New(books.Rides())
 	w.Issuer, err = codeissuer.New(codeissuer.Config{Slots: w.slots, Active: codeissuer.RotateEvery(24 * time.Hour),
 		Terms: codeissuer.DefaultTerms(), Users: w.Payment, Cards: w.Cards, Random: rand.Reader})
 	w.must(err)
@@ -182,9 +184,9 @@ func (w *World) Restart() {
 func (w *World) connect(office *store.DB) {
 	w.T.Helper()
 	apps, err := gateway.NewAppList(gateway.App{ID: AppID, Merchant: w.Payee, Key: w.app.Public(),
-		Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle, openapi.MethodCardSend}})
+		Methods: []openapi.Method{openapi.MethodKeyQuery, openapi.MethodRecordVerify, openapi.MethodTradeSettle, openapi.MethodCardSend, openapi.MethodDataSend}})
 	w.must(err)
-	w.Handler, err = gateway.New(gateway.Config{Apps: apps, Signer: w.platform, Payment: w.Payment, Cards: w.Cards, Now: w.Now,
+	w.Handler, err = gateway.New(gateway.Config{Apps: apps, Signer: w.platform, Payment: w.Payment, Cards: w.Cards, Rides: w.Rides, Now: w.Now,
 		IssuerKeys: w.Issuer.Keys, Logger: w.logger})
 	w.must(err)
 	if w.Line == nil {
@@ -205,6 +207,15 @@ func (w *World) MerchantWith(settler merchant.Settler) *merchant.Merchant {
 	m, err := merchant.New(w.office.Merchant(), settler, merchant.Config{Keys: w.ring, Clock: ridecode.DefaultClock(), Fares: fares})
 	w.must(err)
 	return m
+}
+
+// Teller tells the platform of the merchant's rides, over the World's Line.
+func (w *World) Teller() *merchant.Teller {
+	w.T.Helper()
+	teller, err := merchant.NewTeller(w.office.Merchant(), w.Client(), merchant.TellerConfig{IsOutside: w.Till().Holds,
+		RideSettings: merchant.RideSettings{Channel: "test", CityName: "杭州", PartnerName: "杭州公交", PartnerID: AppID}})
+	w.must(err)
+	return teller
 }
 
 // Client calls the gateway over the World's Line.

@@ -104,13 +104,18 @@ func fitRequest(state State) []Trade {
 	return state.Due
 }
 
-// retryWait is the back-off after so many attempts, at least 1: doubled each time, bounded.
+// retryWait is the back-off after so many attempts, at least 1.
 func (m *Merchant) retryWait(attempts int) time.Duration {
-	wait := m.config.RetryFirst
-	for ; attempts > 1 && wait < m.config.RetryMost; attempts-- {
+	return backOff(m.config.RetryFirst, m.config.RetryMost, attempts)
+}
+
+// backOff doubles the wait with each attempt, bounded.
+func backOff(first, most time.Duration, attempts int) time.Duration {
+	wait := first
+	for ; attempts > 1 && wait < most; attempts-- {
 		wait *= 2
 	}
-	return min(wait, m.config.RetryMost)
+	return min(wait, most)
 }
 
 func wireTrade(trade Trade, records map[record.ID]StoredRecord) openapi.Trade {

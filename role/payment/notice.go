@@ -21,6 +21,7 @@ const (
 	ToppedUp       NoticeKind = "TOPPED_UP"       // to the rider
 	Refunded       NoticeKind = "REFUNDED"        // to the merchant and the rider
 	PaidOut        NoticeKind = "PAID_OUT"        // to the merchant
+	RideTold       NoticeKind = "RIDE_TOLD"       // to the rider: a merchant has told of a ride (document 2 §4.2.5)
 )
 
 // Notice tells somebody outside what has happened (通知). It is written in the transaction that made it
@@ -35,6 +36,29 @@ type Notice struct {
 	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout
 	AmountFen  money.Fen
 	At         time.Time
+	Ride       *ToldRide `json:",omitempty"` // of RideTold
+}
+
+// RideState is what became of a ride's fare.
+type RideState string
+
+// The states, as a merchant tells them.
+const (
+	RideScanned     RideState = "SCANNED"      // a scan: its fare comes later
+	RidePaid        RideState = "PAID"         // from the payment account
+	RidePaidOutside RideState = "PAID_OUTSIDE" // with money on the card
+	RideFree        RideState = "FREE"
+	RideUnpaid      RideState = "UNPAID" // nothing was taken, and nothing will be
+)
+
+// ToldRide is what a notice says of a ride beside its number, amount and time, in its merchant's words.
+type ToldRide struct {
+	App      AppID // of the merchant who told of it
+	Merchant string
+	Line     string
+	From     string
+	To       string // empty on a bus
+	State    RideState
 }
 
 // Posted is notices as a transaction has left them. Those of settled trades are kept as the trades' numbers:

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"testing"
+	"time"
 
 	"github.com/shuama/shuama/role/codeissuer"
 	cardtest "github.com/shuama/shuama/role/codeissuer/storetest"
+	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/payment/rides"
 	ridetest "github.com/shuama/shuama/role/payment/rides/storetest"
 )
@@ -34,6 +36,13 @@ func TestRideStore(t *testing.T) {
 	ridetest.Run(t, func(t *testing.T) (rides.Store, func() rides.Store) {
 		db, reopen := ownBooks(t)
 		return db.Rides(), func() rides.Store { return reopen().Rides() }
+	})
+}
+
+func TestRideNotices(t *testing.T) {
+	ridetest.RunNotices(t, func(t *testing.T) (rides.Store, func(func(int) (time.Duration, bool)) payment.Deliveries) {
+		db, _ := ownBooks(t)
+		return db.Rides(), func(gap func(int) (time.Duration, bool)) payment.Deliveries { return openQueue(t, db, gap) }
 	})
 }
 

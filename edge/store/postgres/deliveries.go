@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -128,6 +129,9 @@ func (d *Deliveries) Run(ctx context.Context, expand func(context.Context, int, 
 				return errors.Join(fmt.Errorf("postgres: deliveries: %w", err), client.StopAndCancel(context.WithoutCancel(ctx)))
 			}
 		}
+		if err := d.moveRides(ctx, client, courier); err != nil && ctx.Err() == nil {
+			return errors.Join(fmt.Errorf("postgres: deliveries: %w", err), client.StopAndCancel(context.WithoutCancel(ctx)))
+		}
 		pause(ctx, moveEvery)
 	}
 	<-client.Stopped()
@@ -169,21 +173,49 @@ func (d *Deliveries) move(ctx context.Context, client *river.Client[pgx.Tx], buc
 	if err != nil {
 		return 0, err
 	}
-	jobs := make([]river.InsertManyParams, len(deliveries))
-	for i, delivery := range deliveries {
-		jobs[i] = river.InsertManyParams{Args: noticeJob{delivery}}
-	}
 	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		if err := take(ctx, tx, bucket, posted); err != nil || len(jobs) == 0 {
+		if err := take(ctx, tx, bucket, posted); err != nil {
 			return err
 		}
-		_, err := client.InsertManyFastTx(ctx, tx, jobs)
-		return err
+		return queueJobs(ctx, client, tx, deliveries)
 	})
 	if errors.Is(err, errTaken) {
 		return 0, nil
 	}
 	return len(posted), err
+}
+
+// moveRides does the same for notices of rides. One that nobody wants goes nowhere.
+func (d *Deliveries) moveRides(ctx context.Context, client *river.Client[pgx.Tx], courier payment.Courier) error {
+	for {
+		moved := 0
+		err := pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+			deliveries, err := takeRideNotices(ctx, tx, movesAtOnce)
+			if err != nil || len(deliveries) == 0 {
+				return err
+			}
+			moved = len(deliveries)
+			return queueJobs(ctx, client, tx, slices.DeleteFunc(deliveries, func(delivery payment.Delivery) bool { return !courier.Wants(delivery.To, delivery.Notice) }))
+		})
+		if err != nil && errors.Is(away(interrupted(err, false)), payment.ErrAway) {
+			return nil
+		}
+		if err != nil || moved < movesAtOnce {
+			return err
+		}
+	}
+}
+
+func queueJobs(ctx context.Context, client *river.Client[pgx.Tx], tx pgx.Tx, deliveries []payment.Delivery) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	jobs := make([]river.InsertManyParams, len(deliveries))
+	for i, delivery := range deliveries {
+		jobs[i] = river.InsertManyParams{Args: noticeJob{delivery}}
+	}
+	_, err := client.InsertManyFastTx(ctx, tx, jobs)
+	return err
 }
 
 // errTaken says that another server has taken the same entries.

@@ -86,15 +86,21 @@ func TestDeliveries(t *testing.T) {
 	c.must(t, err)
 	db := openAs(t, c.URL(name), Layout{Buckets: 3})
 	storetest.RunDeliveries(t, db.Payment(), func(gap func(int) (time.Duration, bool)) payment.Deliveries {
-		queue, err := db.Deliveries(t.Context(), gap)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := queue.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return queue
+		return openQueue(t, db, gap)
 	})
+}
+
+// openQueue closes with the test.
+func openQueue(t *testing.T, db *DB, gap func(int) (time.Duration, bool)) payment.Deliveries {
+	t.Helper()
+	queue, err := db.Deliveries(t.Context(), gap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := queue.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return queue
 }

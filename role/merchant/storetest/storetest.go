@@ -71,6 +71,12 @@ func Run(t *testing.T, open Open) {
 		{"SettleBatches", testSettleBatches},
 		{"LossyBank", testLossyBank},
 		{"Concurrent", testConcurrent},
+		{"RideData", testRideData},
+		{"RideStates", testRideStates},
+		{"RideFrozen", testRideFrozen},
+		{"RideAside", testRideAside},
+		{"RideQueue", testRideQueue},
+		{"RideLoss", testRideLoss},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
 	}

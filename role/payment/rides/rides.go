@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/protocol/ridecode"
 )
 
 // AppID is a registered application of a merchant (app_id).
@@ -53,11 +54,19 @@ type Store interface {
 	// Add keeps the rides whose keys are new, all of them or none, and takes those that are there with the same
 	// digest. One that is there with another digest is a *ConflictError. Any other error means that the
 	// outcome is not known: the caller repeats the same Add.
+	//
+	// For each that is new and IsAnnounced it keeps, in the same transaction, the Delivery to the rider's wallet, which
+	// the payment.Deliveries of the same database carry, and the Text.
 	Add(ctx context.Context, batch []Ride) error
 	// Find gives one ride.
 	Find(ctx context.Context, key Key) (ride Ride, exists bool, err error)
 	// OfTarget gives the newest rides of a target by the time of the ride, of one app, at most limit.
 	OfTarget(ctx context.Context, app AppID, target string, limit int) ([]Ride, error)
+	// OfRider gives the rides whose Rider this is, of every app, the newest by the time of the ride first, those
+	// behind from, at most limit; next is zero where no more follow.
+	OfRider(ctx context.Context, rider ridecode.UserID, from Place, limit int) (found []Ride, next Place, err error)
+	// Texts lists up to count texts that wait, by No, those behind after.
+	Texts(ctx context.Context, after int64, count int) ([]Text, error)
 }
 
 // ConflictError says that a number was told before, with other content.

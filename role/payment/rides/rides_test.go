@@ -5,9 +5,12 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/protocol/ridecode"
+	"github.com/shuama/shuama/role/payment"
 	"github.com/shuama/shuama/role/payment/rides"
 )
 
@@ -26,6 +29,12 @@ func (*seen) Find(context.Context, rides.Key) (rides.Ride, bool, error) {
 func (*seen) OfTarget(context.Context, rides.AppID, string, int) ([]rides.Ride, error) {
 	return nil, nil
 }
+
+func (*seen) OfRider(context.Context, ridecode.UserID, rides.Place, int) ([]rides.Ride, rides.Place, error) {
+	return nil, rides.Place{}, nil
+}
+
+func (*seen) Texts(context.Context, int64, int) ([]rides.Text, error) { return nil, nil }
 
 var now = time.Date(2026, 11, 21, 8, 0, 0, 5e8, time.UTC)
 
@@ -68,5 +77,38 @@ func TestDigest(t *testing.T) {
 		if other.Digest() == first {
 			t.Errorf("change %d makes the same digest", i)
 		}
+	}
+}
+
+// A rider hears of an order, once and in words that fit one message; of a scan he does not, nor does anybody of what
+// is told for several.
+func TestAnnounced(t *testing.T) {
+	two, none := money.Fen(200), money.Fen(0)
+	order := ride("1", "a")
+	order.Info = openapi.RideInfo{Type: "order", BizNo: "1", AmountFen: &two, AssetName: "ALIPAY", BizTime: now, LineName: "地铁2号线", PartnerName: "申通",
+		Start: openapi.RideStop{StationName: "徐家汇"}, End: openapi.RideStop{StationName: "一个名字长得谁也记不住的车站"}}
+	for i, c := range []struct {
+		change func(*rides.Ride)
+		state  payment.RideState
+		text   string
+	}{
+		{func(*rides.Ride) {}, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
+		{func(r *rides.Ride) { r.Info.AssetName = "OUTSIDE CARD" }, payment.RidePaidOutside, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
+		{func(r *rides.Ride) { r.Info.AmountFen, r.Info.End = &none, openapi.RideStop{} }, payment.RideFree, "【刷码】您11月21日16:00乘坐地铁2号线，免费。"},
+		{func(r *rides.Ride) { r.Info.AmountFen, r.Info.End = nil, openapi.RideStop{} }, payment.RideUnpaid, "【刷码】您11月21日16:00乘坐地铁2号线，未扣款。"},
+		{func(r *rides.Ride) { r.Info.Type = "event" }, payment.RideScanned, ""},
+		{func(r *rides.Ride) { r.Target = "2088000000000001,2088000000000002" }, payment.RidePaid, ""},
+		{func(r *rides.Ride) { r.TargetType = "BINDING_MOBILE_NO" }, payment.RidePaid, ""},
+		{func(r *rides.Ride) { r.TargetType = "ALIPAY_USER_ID" }, payment.RidePaid, "【刷码】您11月21日16:00乘坐地铁2号线 徐家汇至一个名字长得谁也记不住…，票款2.00元。"},
+	} {
+		r := order
+		c.change(&r)
+		if r.Text() != c.text || r.State() != c.state || r.IsAnnounced() != (c.text != "") || utf8.RuneCountInString(r.Text()) > 70 {
+			t.Errorf("%d: %s %q", i, r.State(), r.Text())
+		}
+	}
+	d := order.Delivery(7)
+	if d.ID != "ride-7" || d.To != payment.ToRider || d.Notice.User != "2088000000000001" || d.Notice.AmountFen != two || d.Notice.Ride.App != "app1" || !d.Notice.At.Equal(now) {
+		t.Errorf("%+v", d)
 	}
 }

@@ -34,6 +34,8 @@ func Run(t *testing.T, open Open) {
 		{"OneOfMany", testOneOfMany},
 		{"BigBatch", testBigBatch},
 		{"ContextEnded", testContextEnded},
+		{"OfRider", testOfRider},
+		{"Texts", testTexts},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
 	}
