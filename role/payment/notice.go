@@ -21,6 +21,7 @@ const (
 	ToppedUp       NoticeKind = "TOPPED_UP"       // to the rider
 	Refunded       NoticeKind = "REFUNDED"        // to the merchant and the rider
 	PaidOut        NoticeKind = "PAID_OUT"        // to the merchant
+	RiderDenied    NoticeKind = "RIDER_DENIED"    // to the rider: a finding puts him on the deny list
 )
 
 // Notice tells somebody outside what has happened (通知). It is written in the transaction that made it
@@ -32,7 +33,7 @@ type Notice struct {
 	TradeNo    TradeNo          `json:",omitempty"`
 	OutTradeNo OutTradeNo       `json:",omitempty"`
 	Account    ledger.AccountID `json:",omitempty"` // of the merchant
-	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout
+	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout, a finding
 	AmountFen  money.Fen
 	At         time.Time
 }
