@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shuama/shuama/protocol/form"
 	"github.com/shuama/shuama/protocol/ridecode"
 )
 
@@ -21,7 +20,7 @@ const appealWordsMax = 200 // characters
 
 func (a Appeal) check() error {
 	for _, words := range []string{a.Who, a.Reason} {
-		if words == "" || len([]rune(words)) > appealWordsMax || !form.IsPrintable(words) {
+		if words == "" || len([]rune(words)) > appealWordsMax || !isPrintable(words) {
 			return ErrAppealWords
 		}
 	}

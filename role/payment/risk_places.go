@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/shuama/shuama/protocol/form"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Bounds of a station table.
@@ -64,10 +64,14 @@ func ParseStations(r io.Reader) (Stations, error) {
 	}
 }
 
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
 func (s Stations) add(fields []string) error {
 	name, place := stationName{AppID(strings.Clone(fields[0])), strings.Clone(fields[1])}, Place{}
 	for i, field := range fields[:2] {
-		if len([]rune(field)) > stationNameMax || field != "" && !form.IsPrintable(field) {
+		if len([]rune(field)) > stationNameMax || field != "" && !isPrintable(field) {
 			return fmt.Errorf("%s: over %d characters, or not printable", stationColumns()[i], stationNameMax)
 		}
 	}
@@ -79,7 +83,7 @@ func (s Stations) add(fields []string) error {
 	}
 	if adcode := fields[2]; adcode != "" {
 		if place.City = CityOf(adcode); place.City == "" {
-			return errors.New("adcode: not six digits (GB/T 2260)")
+			return errors.New("adcode: not six digits that name a city or a district of one (GB/T 2260)")
 		}
 	}
 	err := place.locate(fields[3], fields[4])
@@ -87,9 +91,17 @@ func (s Stations) add(fields []string) error {
 	return err
 }
 
-// CityOf is the city in an administrative division's number of six digits; empty for anything else.
+// CityOf is the city in an administrative division's number of six digits (GB/T 2260): its first four, or, in the four
+// municipalities whose districts have numbers like cities, the first two and 00. It is empty where none is named, as by
+// a province's number.
 func CityOf(adcode string) string {
 	if len(adcode) != 6 || strings.Trim(adcode, "0123456789") != "" {
+		return ""
+	}
+	switch province := adcode[:2]; {
+	case slices.Contains([]string{"11", "12", "31", "50"}, province):
+		return province + "00"
+	case adcode[2:4] == "00":
 		return ""
 	}
 	return strings.Clone(adcode[:4])

@@ -168,7 +168,7 @@ func (t TravelPolicy) takes(km float64) time.Duration {
 
 // Place is where a gate stands, as far as it is known.
 type Place struct {
-	City      string  `json:",omitempty"` // the first four digits of its administrative division (GB/T 2260), which name a city
+	City      string  `json:",omitempty"` // as CityOf names it
 	Known     bool    `json:",omitempty"` // the coordinates are
 	Longitude float64 `json:",omitempty"` // degrees
 	Latitude  float64 `json:",omitempty"` // degrees
