@@ -136,6 +136,18 @@ func TestCardsDocument(t *testing.T) {
 	}
 }
 
+// TestRiskDocument does the same for docs/risk.md.
+func TestRiskDocument(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is not here: make tools installs it", tool)
+		}
+	}
+	if run, held := runDocument(t, "risk.md", t.TempDir()); run < 6 || held < 4 {
+		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
+	}
+}
+
 // matches lets … stand for anything on a line.
 func matches(want, got string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*")
