@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,15 +25,14 @@ const (
 
 // readStations reads a station table; where it need not be there, none is an empty one.
 func readStations(path string, must bool) (payment.Stations, error) {
-	file, err := os.Open(path)
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return payment.Stations{}, nil
 	}
 	if err != nil {
 		return payment.Stations{}, err
 	}
-	defer file.Close()
-	return payment.ParseStations(file)
+	return payment.ParseStations(filepath.Base(path), content)
 }
 
 // watchRisk looks at what is settled, beside the settlement.

@@ -1,22 +1,20 @@
 package payment
 
 import (
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/shuama/shuama/protocol/form"
 )
 
 // Bounds of a station table.
 const (
-	StationsSizeMax = 16 << 20 // bytes
-	stationsMax     = 200_000
-	stationNameMax  = 128 // characters
+	stationsMax    = 200_000
+	stationNameMax = 128 // characters
 )
 
 // Stations is where stations are (站点表). The zero value knows none.
@@ -27,68 +25,55 @@ type stationName struct {
 	station string
 }
 
-// stationColumns is the first line of a station table.
-func stationColumns() []string {
-	return []string{"app_id", "station", "adcode", "longitude", "latitude"}
-}
-
 // ParseStations reads a station table: CSV with the columns app_id, station, adcode, longitude and latitude under
 // these names. station is what gates write into their records, or the station's id or name in ride data; where it is
 // empty, the line is for every station of the app. An empty app_id is every app's. adcode is six digits (GB/T 2260);
-// coordinates are degrees, both or none. Nothing stands twice.
-func ParseStations(r io.Reader) (Stations, error) {
-	lines := csv.NewReader(io.LimitReader(r, StationsSizeMax+1))
-	lines.FieldsPerRecord, lines.ReuseRecord = len(stationColumns()), true
-	head, err := lines.Read()
-	if err != nil || !slices.Equal(head, stationColumns()) {
-		return Stations{}, fmt.Errorf("stations: the first line is not %s", strings.Join(stationColumns(), ","))
+// coordinates are degrees, both or none. Nothing stands twice. Errors are *form.CellError.
+func ParseStations(file string, content []byte) (Stations, error) {
+	table, err := form.ParseCSV(file, content, form.Columns{Required: []string{"app_id", "station", "adcode", "longitude", "latitude"}})
+	if err != nil {
+		return Stations{}, err
 	}
-	s := Stations{places: map[stationName]Place{}}
-	for {
-		fields, err := lines.Read()
-		if errors.Is(err, io.EOF) {
-			return s, nil
-		}
-		if err == nil {
-			line, _ := lines.FieldPos(0)
-			if err = s.add(fields); err != nil {
-				err = fmt.Errorf("line %d: %w", line, err)
-			}
-		}
-		switch {
-		case err != nil:
-			return Stations{}, fmt.Errorf("stations: %w", err)
-		case lines.InputOffset() > StationsSizeMax || len(s.places) > stationsMax:
-			return Stations{}, fmt.Errorf("stations: over %d stations, or %d bytes", stationsMax, StationsSizeMax)
+	s := Stations{places: make(map[stationName]Place, len(table.Rows))}
+	for _, row := range table.Rows {
+		if err := s.add(row); err != nil {
+			return Stations{}, err
 		}
 	}
+	return s, nil
+}
+
+func (s Stations) add(row form.Row) error {
+	name, place := stationName{AppID(row.Cell("app_id")), row.Cell("station")}, Place{}
+	for _, column := range []string{"app_id", "station"} {
+		if text := row.Cell(column); len([]rune(text)) > stationNameMax || !isPrintable(text) {
+			return row.Fault(column, fmt.Sprintf("over %d characters, or not printable", stationNameMax))
+		}
+	}
+	if name == (stationName{}) {
+		return row.Fault("app_id", "one of app_id and station is needed")
+	}
+	if _, twice := s.places[name]; twice {
+		return row.Fault("station", "it stands here twice for its app")
+	}
+	if len(s.places) == stationsMax {
+		return row.Fault("", fmt.Sprintf("more than %d stations", stationsMax))
+	}
+	if adcode := row.Cell("adcode"); adcode != "" {
+		if place.City = CityOf(adcode); place.City == "" {
+			return row.Fault("adcode", "not six digits that name a city or a district of one (GB/T 2260)")
+		}
+	}
+	column, err := place.locate(row.Cell("longitude"), row.Cell("latitude"))
+	if err != nil {
+		return row.Fault(column, err.Error())
+	}
+	s.places[name] = place
+	return nil
 }
 
 func isPrintable(text string) bool {
 	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-}
-
-func (s Stations) add(fields []string) error {
-	name, place := stationName{AppID(strings.Clone(fields[0])), strings.Clone(fields[1])}, Place{}
-	for i, field := range fields[:2] {
-		if len([]rune(field)) > stationNameMax || field != "" && !isPrintable(field) {
-			return fmt.Errorf("%s: over %d characters, or not printable", stationColumns()[i], stationNameMax)
-		}
-	}
-	if name == (stationName{}) {
-		return errors.New("app_id: one of app_id and station is needed")
-	}
-	if _, twice := s.places[name]; twice {
-		return errors.New("station: it stands here twice for its app")
-	}
-	if adcode := fields[2]; adcode != "" {
-		if place.City = CityOf(adcode); place.City == "" {
-			return errors.New("adcode: not six digits that name a city or a district of one (GB/T 2260)")
-		}
-	}
-	err := place.locate(fields[3], fields[4])
-	s.places[name] = place
-	return err
 }
 
 // CityOf is the city in an administrative division's number of six digits (GB/T 2260): its first four, or, in the four
@@ -107,18 +92,19 @@ func CityOf(adcode string) string {
 	return strings.Clone(adcode[:4])
 }
 
-func (p *Place) locate(longitude, latitude string) (err error) {
+// locate reads coordinates; a fault names the one that is wrong.
+func (p *Place) locate(longitude, latitude string) (column string, err error) {
 	if longitude == "" && latitude == "" {
-		return nil
+		return "", nil
 	}
 	if p.Longitude, err = degrees(longitude, 180); err != nil {
-		return fmt.Errorf("longitude: %w", err)
+		return "longitude", err
 	}
 	if p.Latitude, err = degrees(latitude, 90); err != nil {
-		return fmt.Errorf("latitude: %w", err)
+		return "latitude", err
 	}
 	p.Known = true
-	return nil
+	return "", nil
 }
 
 const degreesSizeMax = 24 // characters
@@ -135,7 +121,7 @@ func degrees(text string, most float64) (float64, error) {
 func (p Place) At(lbs string) Place {
 	longitude, latitude, _ := strings.Cut(lbs, ",")
 	located := p
-	if longitude == "" || located.locate(longitude, latitude) != nil {
+	if _, err := located.locate(longitude, latitude); err != nil {
 		return p
 	}
 	return located

@@ -318,7 +318,7 @@ func TestWatchTrades(t *testing.T) {
 	s := newDivided(t, 1000_00, policy)
 	var places payment.Stations
 	var err error
-	if places, err = payment.ParseStations(strings.NewReader("app_id,station,adcode,longitude,latitude\n,天安门东,110101,116.397,39.909\n,人民广场,310101,121.473,31.23\n")); err != nil {
+	if places, err = payment.ParseStations("stations.csv", []byte("app_id,station,adcode,longitude,latitude\n,天安门东,110101,116.397,39.909\n,人民广场,310101,121.473,31.23\n")); err != nil {
 		t.Fatal(err)
 	}
 	gates := map[string]record.TerminalInfo{}
@@ -383,7 +383,7 @@ func TestStandingReasons(t *testing.T) {
 const stationsHead = "app_id,station,adcode,longitude,latitude\n"
 
 func TestParseStations(t *testing.T) {
-	stations, err := payment.ParseStations(strings.NewReader(stationsHead + "app,213,330100,120.2,30.3\n,213,,1,2\napp,,310000,,\n"))
+	stations, err := payment.ParseStations("stations.csv", []byte(stationsHead+"app,213,330100,120.2,30.3\n,213,,1,2\napp,,310000,,\n"))
 	if err != nil || stations.Count() != 3 {
 		t.Fatal(err)
 	}
@@ -396,21 +396,22 @@ func TestParseStations(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                                      "first line",
-		"station,app_id\n":                      "first line",
-		stationsHead + "a,b,c":                  "wrong number of fields",
-		stationsHead + ",,,1,2\n":               "line 2: app_id",
-		stationsHead + "a,b,12345,1,2\n":        "line 2: adcode",
-		stationsHead + "a,b,,181,2\n":           "line 2: longitude",
-		stationsHead + "a,b,,1,NaN\n":           "line 2: latitude",
-		stationsHead + "a,b,,1,\n":              "line 2: latitude",
-		stationsHead + "a,b,,1e1,2\n":           "line 2: longitude",
-		stationsHead + "a,b,,1,2\na,b,,1,2\n":   "line 3: station",
-		stationsHead + "a,\"b\x01\",,1,2\n":     "line 2: station",
-		stationsHead + "a,b\"c,,1,2\n":          "bare",
+		"":                                      "empty",
+		"station,app_id\n":                      "adcode",
+		stationsHead + "a,b,c":                  "line 2",
+		stationsHead + ",,,1,2\n":               "line 2, column \"app_id\"",
+		stationsHead + "a,b,12345,1,2\n":        "line 2, column \"adcode\"",
+		stationsHead + "a,b,330000,1,2\n":       "line 2, column \"adcode\"",
+		stationsHead + "a,b,,181,2\n":           "line 2, column \"longitude\"",
+		stationsHead + "a,b,,1,NaN\n":           "line 2, column \"latitude\"",
+		stationsHead + "a,b,,1,\n":              "line 2, column \"latitude\"",
+		stationsHead + "a,b,,1e1,2\n":           "line 2, column \"longitude\"",
+		stationsHead + "a,b,,1,2\na,b,,1,2\n":   "line 3, column \"station\"",
+		stationsHead + "a,\"b\x01\",,1,2\n":     "line 2, column \"station\"",
+		stationsHead + "a,b\"c,,1,2\n":          "line 2",
 		stationsHead + "a,b,,1,2\n\"a,b,,1,2\n": "line 3",
 	} {
-		if _, err := payment.ParseStations(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := payment.ParseStations("stations.csv", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
@@ -422,14 +423,14 @@ func FuzzStations(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		stations, err := payment.ParseStations(strings.NewReader(text))
+		stations, err := payment.ParseStations("stations.csv", []byte(text))
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "stations: ") || stations.Count() != 0 {
+			if !strings.HasPrefix(err.Error(), "stations.csv") || stations.Count() != 0 {
 				t.Errorf("%v, and %d stations", err, stations.Count())
 			}
 			return
 		}
-		for line := range strings.SplitSeq(text, "\n") {
+		for line := range strings.SplitSeq(strings.TrimPrefix(text, "\ufeff"), "\n") {
 			fields := strings.Split(line, ",")
 			if p := stations.Place(payment.AppID(fields[0]), fields[min(1, len(fields)-1)]); math.Abs(p.Longitude) > 180 || math.Abs(p.Latitude) > 90 {
 				t.Errorf("%+v", p)
