@@ -152,7 +152,7 @@ type accountDeniedCommand struct {
 // Help shows how it is used.
 func (accountDeniedCommand) Help() string {
 	return `The policy in city.json says who is on it: riders who owe too much or for too long, whose codes were used
-twice, or whom support has blocked. shuama trust publish brings it to the gates.
+twice, of whom risk rules found something (shuama risk show), or whom support has blocked. shuama trust publish brings it to the gates.
 
 Example:
   shuama account denied city`

@@ -27,6 +27,7 @@ type books struct {
 	signed   *codeissuer.Agreements
 	rides    *rides.Register
 	register *liveRegister
+	places   payment.Stations
 	stores   stores
 }
 
@@ -63,6 +64,9 @@ func (c *city) openBooks(ctx context.Context, flags bookFlags, window int, now t
 	policy.IsPrepaid = live.isPrepaid
 	b := &books{Payment: payment.New(s.payment, live, live, policy), signed: codeissuer.NewAgreements(s.agreements, live), rides: rides.New(s.rides), register: live, stores: s}
 	b.cards = codeissuer.NewCards(s.cards, live).WithAgreements(b.signed)
+	if b.places, err = readStations(c.path(stationsFile), false); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	if err := c.openAccounts(ctx, b, now.UTC()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

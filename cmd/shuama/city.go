@@ -33,6 +33,7 @@ import (
 //	contents.sealed  the keys that contents are encrypted with, of apps that have one
 //	authority.sealed the key that signs trust bundles
 //	authority.pub    its public half, for terminals
+//	stations.csv     where stations are, for risk rules, if it is there
 //	trust/           the bundles, and what changed from one to the next
 //	bills/           reconciliation files: APP_ID/trade-2026-05-11.csv.zip
 //	shuama.db        the books
@@ -181,7 +182,7 @@ func (c *city) openIssuer(sealer hsm.Sealer, b *books) (*codeissuer.Issuer, erro
 	if err != nil || len(code) != 4 {
 		return nil, errors.New("city.json: institution is not 8 hex digits (document 1 §6.3.2)")
 	}
-	return codeissuer.New(codeissuer.Config{Institution: ridecode.Quad(code), Slots: slots, Users: b, Cards: b.cards, Random: rand.Reader,
+	return codeissuer.New(codeissuer.Config{Institution: ridecode.Quad(code), Slots: slots, Users: b, Risk: riskOfGrants{b}, Cards: b.cards, Random: rand.Reader,
 		Active: codeissuer.RotateEvery(rotation), Terms: codeissuer.DefaultTerms()})
 }
 

@@ -125,25 +125,21 @@ func runDocument(t *testing.T, name, dir string) (run, held int) {
 }
 
 // TestCardsDocument does the same for docs/cards.md.
-func TestCardsDocument(t *testing.T) {
-	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is not here: make tools installs it", tool)
-		}
-	}
-	if run, held := runDocument(t, "cards.md", t.TempDir()); run < 9 || held < 7 {
-		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
-	}
-}
+func TestCardsDocument(t *testing.T) { testServedDocument(t, "cards.md", 9, 7) }
 
 // TestRideDataDocument does the same for docs/ridedata.md: a tap comes to the rider's page, through real servers.
-func TestRideDataDocument(t *testing.T) {
+func TestRideDataDocument(t *testing.T) { testServedDocument(t, "ridedata.md", 9, 8) }
+
+// TestRiskDocument does the same for docs/risk.md.
+func TestRiskDocument(t *testing.T) { testServedDocument(t, "risk.md", 6, 4) }
+
+func testServedDocument(t *testing.T, name string, leastRun, leastHeld int) {
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is not here: make tools installs it", tool)
 		}
 	}
-	if run, held := runDocument(t, "ridedata.md", t.TempDir()); run < 9 || held < 8 {
+	if run, held := runDocument(t, name, t.TempDir()); run < leastRun || held < leastHeld {
 		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
 	}
 }

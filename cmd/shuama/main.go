@@ -29,6 +29,7 @@ type cli struct {
 	Keys        keysCommand        `cmd:"" help:"Make an institution and its keys, register apps and terminals."`
 	App         appCommand         `cmd:"" help:"Manage registered apps: methods, keys, certificates, limits, addresses."`
 	Account     accountCommand     `cmd:"" help:"Open and top up accounts, refund rides, stop riders."`
+	Risk        riskCommand        `cmd:"" help:"Show what risk rules found of riders, and set findings aside."`
 	Audit       auditCommand       `cmd:"" help:"Prove the books, and show every balance."`
 	Day         dayCommand         `cmd:"" help:"Close accounting days: bills, statements, payouts."`
 	DB          dbCommand          `cmd:"" name:"db" help:"Keep the books in PostgreSQL, on one machine or several."`

@@ -18,6 +18,8 @@ type policySettings struct {
 	PayBothDoubles   bool   `json:"pay_both_doubles,omitempty"`   // both gates are paid for a code that both took
 	DenyAfterDoubles *int   `json:"deny_after_doubles,omitempty"` // so many such codes deny a rider; 0 never
 	PasswordAbove    string `json:"password_above,omitempty"`     // yuan of an online trade, above which the password is asked for
+
+	Risk riskSettings `json:"risk,omitzero"`
 }
 
 func (s policySettings) policy() (payment.Policy, error) {
@@ -52,7 +54,7 @@ func (s policySettings) policy() (payment.Policy, error) {
 		}
 		*amount.to = fen
 	}
-	return p, nil
+	return p, s.Risk.apply(&p.Risk)
 }
 
 // parseTimeOfDay reads 00:01 to 24:00.

@@ -35,6 +35,7 @@ type serveCommand struct {
 	PublicURL       string        `help:"Where clients reach this server, for links to reconciliation files. Without it: the address that it listens at." name:"public-url" placeholder:"URL"`
 	TrustProxy      []string      `help:"Networks of proxies whose X-Forwarded-For says where a call comes from." name:"trust-proxy" placeholder:"CIDR"`
 	KeepDaysOpen    bool          `help:"Do not close accounting days: shuama day close does." name:"keep-days-open"`
+	Stations        string        `help:"Where stations are, as CSV, for risk rules. Without it: stations.csv in the city's folder, if it is there." placeholder:"FILE" type:"existingfile"`
 	TimestampWindow time.Duration `help:"Refuse requests whose timestamp is further away. Clients write their local time: under 14h some are shut out." name:"timestamp-window" placeholder:"24h"`
 	bookFlags
 	sealFlags
@@ -51,6 +52,7 @@ PostgreSQL; each closes accounting days and brings notices out, and none does it
 Examples:
   shuama serve city --listen 127.0.0.1:8080
   shuama serve city --database postgres://shuama@10.0.0.5/shuama --listen 10.0.0.7:8080
+  shuama serve city --stations stations.csv
   shuama serve city --listen 10.0.0.5:8080 --public-url https://pay.example.com --trust-proxy 10.0.0.0/24`
 }
 
@@ -78,6 +80,11 @@ func (c *serveCommand) Run(w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	if c.Stations != "" {
+		if b.places, err = readStations(c.Stations, true); err != nil {
+			return fmt.Errorf("--stations: %w", err)
+		}
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return err
@@ -92,6 +99,7 @@ func (c *serveCommand) Run(w *world) (err error) {
 	var chores sync.WaitGroup
 	chores.Go(func() { home.follow(ctx, b, logger) })
 	chores.Go(func() { home.keepHouse(ctx, w, b, logger, c.KeepDaysOpen) })
+	chores.Go(func() { home.watchRisk(ctx, w, b, logger) })
 	chores.Go(func() { home.bringNotices(ctx, w, b, logger) })
 	defer chores.Wait()
 	defer cancel()
@@ -141,7 +149,7 @@ func (c *city) gateway(w *world, b *books, config gateway.Config, address string
 	}
 	config.Apps, config.Payment, config.Now, config.IssuerKeys = b.register, b, w.now, b.register.IssuerKeys
 	config.Logger = slog.New(slog.NewTextHandler(w.stderr, nil))
-	config.Cards, config.Rides, config.DenyList, config.Certificates = b.cards, b.rides, b.register, b.register.Certificates
+	config.Cards, config.Rides, config.DenyList, config.Certificates = b.cards, watchedRides{b}, b.register, b.register.Certificates
 	config.Bills = &gateway.BillService{Files: billFolder{c.path("bills")}, URL: address, Key: links}
 	platform, err := gateway.New(config)
 	if err != nil {

@@ -46,9 +46,12 @@ func (l *lockedText) String() string {
 
 const followedApp = "2021000000000001"
 
-func newFollowing(t *testing.T) *following {
+func newFollowing(t *testing.T, prepare ...func(*following)) *following {
 	f := &following{t: t, dir: t.TempDir(), address: freeAddress(t)}
 	f.shuama("keys init city", "keys app city "+followedApp+" --out merchant --gateway http://"+f.address+gateway.Path)
+	for _, p := range prepare {
+		p(f)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	w := &world{context: ctx, stdin: strings.NewReader(""), stdout: io.Discard, stderr: &f.log, now: time.Now}

@@ -19,6 +19,7 @@ import (
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
+	"github.com/shuama/shuama/role/payment"
 )
 
 type trustCommand struct {
@@ -167,7 +168,7 @@ func (c *trustPublishCommand) deniedRiders(w *world) (riders []deniedMember, err
 			switch {
 			case d.OwedFen > 0:
 				reason = trust.DenyUnpaid
-			case d.Doubles > 0:
+			case d.Doubles > 0 || slices.Contains(d.Rules, payment.RuleTravel) || slices.Contains(d.Rules, payment.RuleVelocity):
 				reason = trust.DenyFraud
 			}
 			riders = append(riders, deniedMember{User: string(d.User), Reason: uint8(reason)})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -71,8 +72,12 @@ func (c *walletFetchCommand) Run(w *world) error {
 	if err := c.keep(authorization); err != nil {
 		return err
 	}
+	grant := authorization.Grant.Grant()
+	if asked := cmp.Or(request.Terms.LimitFen, codeissuer.DefaultTerms().LimitFen); grant.LimitFen < asked {
+		fmt.Fprintf(w.stdout, "Risk rules allow less than was asked for: %s a trade, codes good for %d s. Why: shuama risk show %s %s\n", grant.LimitFen, grant.ValidSec, c.Dir, c.User)
+	}
 	fmt.Fprintf(w.stdout, "The wallet may show codes without a network until %s.\nNext: shuama wallet show %s\n",
-		authorization.Grant.Grant().Expires.Format(time.RFC3339), c.Out)
+		grant.Expires.Format(time.RFC3339), c.Out)
 	return nil
 }
 
@@ -95,6 +100,9 @@ func (c *walletFetchCommand) authorize(w *world, request codeissuer.Request) (co
 		return codeissuer.Authorization{}, err
 	}
 	authorization, err := issuer.Authorize(w.context, request, w.now().UTC())
+	if told := new(codeissuer.NotQualified); errors.As(err, &told) {
+		return authorization, err
+	}
 	if errors.Is(err, codeissuer.ErrNotQualified) {
 		return authorization, fmt.Errorf("%w: open an account with shuama account open, or pay what is owed", err)
 	}

@@ -68,7 +68,7 @@ func newOffice(t *testing.T, a addresses) office {
 func everyKind() (all []payment.Delivery) {
 	at := time.Date(2026, 11, 25, 23, 59, 58, 0, time.UTC)
 	for i, kind := range []payment.NoticeKind{payment.TradeSettled, payment.DebtMade, payment.DebtCleared, payment.DoubleAccepted,
-		payment.PasswordWanted, payment.ToppedUp, payment.Refunded, payment.PaidOut, payment.RideTold} {
+		payment.PasswordWanted, payment.ToppedUp, payment.Refunded, payment.PaidOut, payment.RideTold, payment.RiderDenied} {
 		notice := payment.Notice{Kind: kind, App: "2021000000000001", User: "2088000000000001", TradeNo: "2026112600000000000000000001",
 			OutTradeNo: "19路/1 & 2=3%", Account: "merchant:transit", Number: "退款+1", AmountFen: 2_05, At: at}
 		if kind == payment.RideTold {

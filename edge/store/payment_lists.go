@@ -49,27 +49,42 @@ func visit[T any](next func() ([]T, error), each func(T) error) error {
 	}
 }
 
-// EachTrade implements payment.Store. The transfers of the day tell which trades they are.
+// EachTrade implements payment.Store.
 func (s *PaymentStore) EachTrade(ctx context.Context, _ int, day ledger.Day, each func(payment.SettledTrade) error) error {
-	after := ledger.TransferID{}
-	next := func() ([]payment.StoredTrade, error) {
-		return list(ctx, s, "trades", "SELECT "+tradeColumns+` FROM transfer INDEXED BY transfer_day CROSS JOIN trade ON trade.id = transfer.document
-			WHERE transfer.day = ? AND transfer.no > ? AND leg = 0 AND code IN (2, 3) ORDER BY transfer.no LIMIT ?`,
-			func(stmt *sqlite.Stmt) {
-				stmt.BindInt64(1, int64(day))
-				stmt.BindInt64(2, transferNo(after))
-				stmt.BindInt64(3, pageSize)
-			},
-			func(stmt *sqlite.Stmt) (payment.StoredTrade, error) { return readTrade(stmt), nil })
-	}
+	after := ledger.DocumentID(0)
+	next := func() ([]payment.StoredTrade, error) { return s.tradesAfter(ctx, day, after, pageSize) }
 	return visit(next, func(stored payment.StoredTrade) error {
-		after = ledger.TransferID{Document: stored.ID}
+		after = stored.ID
 		trade, err := stored.Settled(0)
 		if err != nil {
 			return err
 		}
 		return each(trade)
 	})
+}
+
+// tradesAfter finds trades of a day: its transfers tell which they are.
+func (s *PaymentStore) tradesAfter(ctx context.Context, day ledger.Day, after ledger.DocumentID, limit int) ([]payment.StoredTrade, error) {
+	return list(ctx, s, "trades", "SELECT "+tradeColumns+` FROM transfer INDEXED BY transfer_day CROSS JOIN trade ON trade.id = transfer.document
+		WHERE transfer.day = ? AND transfer.no > ? AND leg = 0 AND code IN (2, 3) ORDER BY transfer.no LIMIT ?`,
+		func(stmt *sqlite.Stmt) {
+			stmt.BindInt64(1, int64(day))
+			stmt.BindInt64(2, transferNo(ledger.TransferID{Document: after}))
+			stmt.BindInt64(3, int64(max(0, limit)))
+		},
+		func(stmt *sqlite.Stmt) (payment.StoredTrade, error) { return readTrade(stmt), nil })
+}
+
+// TradesAfter implements payment.Store.
+func (s *PaymentStore) TradesAfter(ctx context.Context, _ int, day ledger.Day, after ledger.DocumentID, limit int) ([]payment.SettledTrade, error) {
+	stored, err := s.tradesAfter(ctx, day, after, limit)
+	trades := make([]payment.SettledTrade, len(stored))
+	for i := range stored {
+		if err == nil {
+			trades[i], err = stored[i].Settled(0)
+		}
+	}
+	return trades, err
 }
 
 // EachTransfer implements payment.Store. It goes from day to day: within one, the index is in the order of the

@@ -65,9 +65,12 @@ func (b *book) load(need payment.Need) (payment.State, error) {
 		About:     make(map[ledger.DocumentID][]payment.Document),
 		Trades:    make(map[ledger.DocumentID]payment.SettledTrade),
 		Riders:    make(map[ridecode.UserID]payment.Rider),
+		Risk:      make(map[ridecode.UserID][]payment.RiskEntry),
 		Claims:    make(map[payment.Number]payment.Claim),
 	}
 	return state, errors.Join(
+		loadRisk(b.conn, need.Risk, state.Risk),
+		loadRiskSeen(b.conn, need.RiskSeen, &state.RiskSeen),
 		b.loadAccounts(need.Accounts, state.Accounts),
 		loadDocuments(b.conn, need.Documents, state.Documents),
 		loadNumbered(b.conn, need.Numbered, state.Numbered),

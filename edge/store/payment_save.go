@@ -23,6 +23,8 @@ func (b *book) save(state payment.State, changes payment.Changes) error {
 		func() error { return b.insertDocuments(changes.Documents) },
 		func() error { return b.insertTransfers(changes.Transfers) },
 		func() error { return putRiders(b.conn, changes.Riders) },
+		func() error { return insertRisk(b.conn, changes.Risk) },
+		func() error { return putRiskSeen(b.conn, changes.RiskSeen) },
 		func() error { return insertDepartures(b.conn, changes.Departed) },
 		func() error { return deleteDepartures(b.conn, changes.Arrived) },
 		func() error { return b.postNotices(changes.Notices) },

@@ -53,6 +53,7 @@ type Issuer struct {
 	active      KeyPolicy
 	terms       Terms
 	users       Qualifier
+	risk        Risk
 	cards       CardBook
 	random      io.Reader
 }
@@ -64,6 +65,7 @@ type Config struct {
 	Active      KeyPolicy
 	Terms       Terms
 	Users       Qualifier
+	Risk        Risk      // nil: every grant may have all of Terms
 	Cards       CardBook  // virtual cards; nil: none is granted, but the plain payment code
 	Random      io.Reader // for user keys that the issuer makes
 }
@@ -74,7 +76,7 @@ func New(c Config) (*Issuer, error) {
 		return nil, fmt.Errorf("codeissuer: %d institution keys, not 1 to %d (document 2 §4.2.1.1)", len(c.Slots), SlotCount)
 	}
 	i := &Issuer{institution: c.Institution, slots: make(map[ridecode.KeyID]Slot, len(c.Slots)),
-		active: c.Active, terms: c.Terms, users: c.Users, cards: c.Cards, random: c.Random}
+		active: c.Active, terms: c.Terms, users: c.Users, risk: c.Risk, cards: c.Cards, random: c.Random}
 	for _, slot := range c.Slots {
 		if _, twice := i.slots[slot.ID]; twice || slot.ID >= SlotCount {
 			return nil, fmt.Errorf("codeissuer: key id %d stands twice or is not below %d", slot.ID, SlotCount)
@@ -118,6 +120,9 @@ var (
 func (i *Issuer) Authorize(ctx context.Context, request Request, now time.Time) (Authorization, error) {
 	terms, err := i.agree(request.Terms)
 	if err != nil {
+		return Authorization{}, err
+	}
+	if terms, err = i.bound(ctx, request.UserID, terms, now); err != nil {
 		return Authorization{}, err
 	}
 	if err := i.qualify(ctx, request.UserID, now); err != nil {

@@ -177,7 +177,7 @@ func (p *Payment) MayRide(ctx context.Context, user ridecode.UserID, now time.Ti
 	if err != nil {
 		return false, err
 	}
-	return known.exists && known.owedFen == 0 && p.denial(known.Rider, known.owedFen, now) == "", nil
+	return known.exists && !p.stopped(known, now), nil
 }
 
 // Audit proves the books: see AuditReport.

@@ -40,6 +40,11 @@ type Store interface {
 	Balances(ctx context.Context, ids ...ledger.AccountID) (map[ledger.AccountID]map[int]ledger.Account, error)
 	// EachTrade visits the trades of a bucket that were settled on a day, in the order of their numbers.
 	EachTrade(ctx context.Context, bucket int, day ledger.Day, visit func(SettledTrade) error) error
+	// TradesAfter lists, at most limit, the trades of a bucket that were settled on a day and are numbered above
+	// after, in the order of their numbers.
+	TradesAfter(ctx context.Context, bucket int, day ledger.Day, after ledger.DocumentID, limit int) ([]SettledTrade, error)
+	// EachFinding visits what risk rules have found in a bucket, ordered by user, moment and key.
+	EachFinding(ctx context.Context, bucket int, visit func(RiskEntry) error) error
 	// EachTransfer visits the transfers of a bucket on the days from first to last that touch an account,
 	// in the order of their days and numbers.
 	EachTransfer(ctx context.Context, bucket int, account ledger.AccountID, first, last ledger.Day, visit func(ledger.Transfer) error) error
@@ -139,6 +144,8 @@ type Need struct {
 	About     []ledger.DocumentID // all documents about these trades
 	Trades    []ledger.DocumentID
 	Riders    []ridecode.UserID
+	Risk      []RiskNeed
+	RiskSeen  bool    // how far risk rules have looked
 	Claims    []Claim // of this bucket; for Update alone
 }
 
@@ -152,18 +159,22 @@ type State struct {
 	About     map[ledger.DocumentID][]Document
 	Trades    map[ledger.DocumentID]SettledTrade
 	Riders    map[ridecode.UserID]Rider
+	Risk      map[ridecode.UserID][]RiskEntry // by kind, moment and key, each once
+	RiskSeen  RiskMark
 	Claims    map[Number]Claim // as they stand: those asked for, or what was there before
 }
 
 // Changes is what a transaction writes. All of it is new but the fields that are named here: balances,
-// which follow from the transfers, the terms of an account, what is known of a rider, the open day, and what
-// is under way or posted.
+// which follow from the transfers, the terms of an account, what is known of a rider, how far risk rules have
+// looked, the open day, and what is under way or posted.
 type Changes struct {
 	Opened    []ledger.Account // accounts that did not exist, with balance 0
 	Terms     []ledger.Account // accounts whose floor changes; nothing else of them is read
 	Transfers []ledger.Transfer
 	Documents []Document // their numbers follow on State.Free, one by one
 	Riders    []Rider
+	Risk      []RiskEntry // one that is there already stays as it is
+	RiskSeen  *RiskMark   // nil: as it was
 	Departed  []Departure
 	Arrived   []ledger.DocumentID // departures of this bucket that have arrived
 	Notices   []Notice

@@ -22,6 +22,7 @@ const (
 	Refunded       NoticeKind = "REFUNDED"        // to the merchant and the rider
 	PaidOut        NoticeKind = "PAID_OUT"        // to the merchant
 	RideTold       NoticeKind = "RIDE_TOLD"       // to the rider: a merchant has told of a ride (document 2 §4.2.5)
+	RiderDenied    NoticeKind = "RIDER_DENIED"    // to the rider: a finding puts him on the deny list
 )
 
 // Notice tells somebody outside what has happened (通知). It is written in the transaction that made it
@@ -33,7 +34,7 @@ type Notice struct {
 	TradeNo    TradeNo          `json:",omitempty"`
 	OutTradeNo OutTradeNo       `json:",omitempty"`
 	Account    ledger.AccountID `json:",omitempty"` // of the merchant
-	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout
+	Number     string           `json:",omitempty"` // of a top-up, a refund, a payout, a finding
 	AmountFen  money.Fen
 	At         time.Time
 	Ride       *ToldRide `json:",omitempty"` // of RideTold

@@ -46,7 +46,7 @@ func (s *settlement) assess(ctx context.Context, c *claim) {
 	case before.asked != nil:
 		s.repeatAnswer(c, *before.asked)
 	case s.at.now.Sub(c.first) > s.p.policy.Online.Within:
-	case s.p.denial(known.Rider, known.owedFen, s.at.now) != "" || known.owedFen > 0:
+	case s.p.stopped(known, s.at.now):
 		s.decideOnline(ctx, c, true)
 	case s.p.wantsPassword(known, c.trade.AmountFen):
 		s.decideOnline(ctx, c, false)

@@ -21,6 +21,7 @@ type Policy struct {
 	Debt    DebtPolicy
 	Doubles DoublesPolicy
 	Online  OnlinePolicy
+	Risk    RiskPolicy
 	// IsPrepaid tells of card types whose rides are taken from their issuer's own book (document 2 §3.1.1 step 11): their
 	// riders have not agreed to pay from their accounts. nil: none.
 	IsPrepaid func(cardType ridecode.CardType) bool
@@ -58,6 +59,7 @@ func DefaultPolicy() Policy {
 		CannotTellRetry: time.Hour, DayEnds: 24 * time.Hour,
 		Debt:    DebtPolicy{DenyAboveFen: 20_00, DenyAfter: 24 * time.Hour},
 		Doubles: DoublesPolicy{DenyAfter: 3},
+		Risk:    DefaultRisk(),
 		Online: OnlinePolicy{Within: time.Minute, PasswordAboveFen: 50_00, PasswordDoubles: 1, PasswordWithin: 5 * time.Minute, PasswordRetry: 2 * time.Second,
 			PasswordTries: 5, PasswordWait: 15 * time.Minute}}
 }

@@ -2,7 +2,8 @@ package payment
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shuama/shuama/ledger"
@@ -16,10 +17,24 @@ type knownRider struct {
 	exists  bool
 	account ledger.Account
 	owedFen money.Fen
+
+	findings []Finding
 }
 
 func riderNeed(bucket int, user ridecode.UserID) Need {
-	return Need{Bucket: bucket, Accounts: []ledger.AccountID{UserAccount(user), DebtAccount(user)}, Riders: []ridecode.UserID{user}}
+	return ridersNeed(bucket, user)
+}
+
+func ridersNeed(bucket int, users ...ridecode.UserID) Need {
+	need := Need{Bucket: bucket, Riders: users}
+	from, to := riskEver()
+	for _, user := range users {
+		need.Accounts = append(need.Accounts, UserAccount(user), DebtAccount(user))
+		for _, kind := range []RiskKind{RiskFinding, RiskAppeal} {
+			need.Risk = append(need.Risk, RiskNeed{User: user, Kind: kind, From: from, To: to, Limit: findingsMax})
+		}
+	}
+	return need
 }
 
 func riderOf(state State, user ridecode.UserID) knownRider {
@@ -29,6 +44,7 @@ func riderOf(state State, user ridecode.UserID) knownRider {
 	}
 	known.account, known.exists = state.Accounts[UserAccount(user)]
 	known.owedFen = -state.Accounts[DebtAccount(user)].Balance
+	known.findings = findingsOf(state.Risk[user])
 	return known
 }
 
@@ -37,44 +53,66 @@ func (p *Payment) rider(ctx context.Context, user ridecode.UserID) (knownRider, 
 	return riderOf(state, user), err
 }
 
-// denial is why a rider is on the deny list, empty when he is not. What is kept is what has happened; what
-// follows from it is the policy's, and may change.
-func (p *Payment) denial(rider Rider, owedFen money.Fen, now time.Time) string {
-	switch policy := p.policy; {
-	case rider.Blocked != "":
-		return rider.Blocked
-	case owedFen > policy.Debt.DenyAboveFen:
-		return fmt.Sprintf("owes more than %s", policy.Debt.DenyAboveFen)
-	case owedFen > 0 && !rider.OwesSince.IsZero() && now.Sub(rider.OwesSince) >= policy.Debt.DenyAfter:
-		return "owes for too long"
-	case policy.Doubles.DenyAfter > 0 && rider.Doubles >= policy.Doubles.DenyAfter:
-		return "codes of this rider were used twice"
-	}
-	return ""
+// stopped tells whether a rider gets no grant now, and no online trade.
+func (p *Payment) stopped(known knownRider, now time.Time) bool {
+	return p.policy.judge(known, p.policy.Risk.New.Rides, now).Outcome.rank() >= RiskNoGrant.rank()
 }
 
 // Denied is a rider whom gates turn away, and why.
 type Denied struct {
 	User    ridecode.UserID
 	Reason  string
+	Rules   []RiskRule // that say so
 	OwedFen money.Fen
 	Doubles int
+}
+
+// denied is a rider on the deny list, if he belongs there.
+func (p *Payment) denied(known knownRider, now time.Time) (d Denied, is bool) {
+	d = Denied{User: known.User, OwedFen: known.owedFen, Doubles: known.Doubles}
+	var why []string
+	for _, reason := range p.policy.judge(known, p.policy.Risk.New.Rides, now).Reasons {
+		if reason.Outcome == RiskDeny {
+			d.Rules, why = append(d.Rules, reason.Rule), append(why, reason.Why)
+		}
+	}
+	d.Reason = strings.Join(why, "; ")
+	return d, len(why) > 0
 }
 
 // Denied lists the riders that belong on the deny list (黑名单) by the institution's policy, bucket by bucket.
 func (p *Payment) Denied(ctx context.Context, now time.Time) (all []Denied, err error) {
 	for bucket := range p.store.Buckets() {
-		err := p.store.EachRider(ctx, bucket, func(rider Rider, owedFen money.Fen) error {
-			if reason := p.denial(rider, owedFen, now); reason != "" {
-				all = append(all, Denied{User: rider.User, Reason: reason, OwedFen: owedFen, Doubles: rider.Doubles})
-			}
-			return nil
-		})
+		of, err := p.deniedIn(ctx, bucket, now)
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, of...)
 	}
 	return all, nil
+}
+
+// deniedIn looks at the few of whom something was found, and at all others of whom something is known.
+func (p *Payment) deniedIn(ctx context.Context, bucket int, now time.Time) (all []Denied, err error) {
+	found := map[ridecode.UserID]bool{}
+	err = p.eachFound(ctx, bucket, func(known knownRider) error {
+		found[known.User] = true
+		if d, is := p.denied(known, now); is {
+			all = append(all, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = p.store.EachRider(ctx, bucket, func(rider Rider, owedFen money.Fen) error {
+		if d, is := p.denied(knownRider{Rider: rider, owedFen: owedFen}, now); is && !found[rider.User] {
+			all = append(all, d)
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b Denied) int { return strings.Compare(string(a.User), string(b.User)) })
+	return all, err
 }
 
 // Block stops a rider for a reason that support gives; an empty reason lets him ride again, and forgets

@@ -26,7 +26,7 @@ SET citus.enable_unsafe_triggers = on;
 SELECT create_reference_table('shuama.books');
 SELECT create_distributed_table('shuama.bucket', 'bucket', colocate_with => 'none');
 `)
-	for _, table := range []string{"account", "trade", "used_code", "document", "transfer", "rider", "under_way", "posted"} {
+	for _, table := range []string{"account", "trade", "used_code", "document", "transfer", "rider", "under_way", "posted", "risk_entry", "risk_seen"} {
 		fmt.Fprintf(&b, "SELECT create_distributed_table('shuama.%s', 'bucket', colocate_with => 'shuama.bucket');\n", table)
 	}
 	b.WriteString(`-- Numbers where their hash puts them.

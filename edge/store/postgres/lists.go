@@ -95,31 +95,39 @@ func (s *PaymentStore) Balances(ctx context.Context, ids ...ledger.AccountID) (m
 	return all, nil
 }
 
-// EachTrade implements payment.Store. The transfers of the day tell which trades they are.
+// EachTrade implements payment.Store.
 func (s *PaymentStore) EachTrade(ctx context.Context, bucket int, day ledger.Day, visit func(payment.SettledTrade) error) error {
 	after := ledger.DocumentID(0)
 	for {
-		page, err := collect(ctx, s.db, "trades", "select "+tradeColumns+` from (select document from shuama.transfer
-			where bucket = $1 and day = $2 and document > $3 and leg = 0 and code in (2, 3) order by document limit $4) as x,
-			lateral (select * from shuama.trade where bucket = $1 and id = x.document offset 0) as t order by t.id`,
-			(*tradeRow).columns, func(r *tradeRow) (tradeRow, error) { return tradeRow{trade: r.read()}, nil }, bucket, day, after, pageSize)
+		page, err := s.TradesAfter(ctx, bucket, day, after, pageSize)
 		if err != nil {
 			return err
 		}
-		for _, row := range page {
-			trade, err := row.trade.Settled(bucket)
-			if err != nil {
-				return err
-			}
+		for _, trade := range page {
 			if err := visit(trade); err != nil {
 				return err
 			}
-			after = row.trade.ID
+			_, _, after, _ = trade.TradeNo.Parse()
 		}
 		if len(page) < pageSize {
 			return nil
 		}
 	}
+}
+
+// TradesAfter implements payment.Store. The transfers of the day tell which trades they are.
+func (s *PaymentStore) TradesAfter(ctx context.Context, bucket int, day ledger.Day, after ledger.DocumentID, limit int) ([]payment.SettledTrade, error) {
+	rows, err := collect(ctx, s.db, "trades", "select "+tradeColumns+` from (select document from shuama.transfer
+		where bucket = $1 and day = $2 and document > $3 and leg = 0 and code in (2, 3) order by document limit $4) as x,
+		lateral (select * from shuama.trade where bucket = $1 and id = x.document offset 0) as t order by t.id`,
+		(*tradeRow).columns, func(r *tradeRow) (tradeRow, error) { return tradeRow{trade: r.read()}, nil }, bucket, day, after, max(0, limit))
+	trades := make([]payment.SettledTrade, len(rows))
+	for i := range rows {
+		if err == nil {
+			trades[i], err = rows[i].trade.Settled(bucket)
+		}
+	}
+	return trades, err
 }
 
 // transferRow is a transfer as it comes.

@@ -30,6 +30,7 @@ func (s *PaymentStore) newLoading(need payment.Need) *loading {
 		About:     make(map[ledger.DocumentID][]payment.Document),
 		Trades:    make(map[ledger.DocumentID]payment.SettledTrade),
 		Riders:    make(map[ridecode.UserID]payment.Rider),
+		Risk:      make(map[ridecode.UserID][]payment.RiskEntry),
 		Claims:    make(map[payment.Number]payment.Claim),
 	}}
 }
@@ -67,6 +68,8 @@ func (l *loading) readAll(need payment.Need) {
 	l.readAbout(need.About)
 	l.readTrades(need.Trades)
 	l.readRiders(texts(need.Riders))
+	l.readRisk(need.Risk)
+	l.readRiskSeen(need.RiskSeen)
 }
 
 // claim takes the numbers of need for as many documents. Where numbers are claimed apart it was done before,

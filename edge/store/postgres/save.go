@@ -24,6 +24,8 @@ func saveAndCommit(ctx context.Context, conn *pgx.Conn, bucket int, state paymen
 	s.insertDocuments(changes.Documents)
 	s.insertTransfers(changes.Transfers)
 	s.putRiders(changes.Riders)
+	s.insertRisk(changes.Risk)
+	s.putRiskSeen(changes.RiskSeen)
 	s.underWay(changes.Departed, changes.Arrived)
 	if err := s.post(changes.Notices, changes.Taken); err != nil {
 		return err

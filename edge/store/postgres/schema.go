@@ -14,7 +14,7 @@ var schemaFiles embed.FS
 // migrations is the history of the tables: append only. The number of the last one is the version of
 // the schema.
 func migrations() []string {
-	return []string{"payment.sql", "cards.sql", "rides.sql", "agreements.sql", "cardissuer.sql", "ride_notices.sql"}
+	return []string{"payment.sql", "cards.sql", "rides.sql", "agreements.sql", "cardissuer.sql", "ride_notices.sql", "risk.sql"}
 }
 
 // lockClass is the first half of our advisory locks: "Shua". The second half says what for.

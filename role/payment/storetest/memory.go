@@ -37,6 +37,16 @@ type memoryBucket struct {
 	riders    map[ridecode.UserID]payment.Rider
 	underWay  map[ledger.DocumentID]payment.Departure
 	posted    []payment.Posted
+	risk      map[riskName]payment.RiskEntry
+	riskSeen  payment.RiskMark
+}
+
+// riskName names an entry.
+type riskName struct {
+	user ridecode.UserID
+	kind payment.RiskKind
+	at   int64 // microseconds
+	key  string
 }
 
 // NewMemory makes empty books of so many buckets.
@@ -45,7 +55,7 @@ func NewMemory(buckets int) *Memory {
 	for range buckets {
 		m.buckets = append(m.buckets, &memoryBucket{free: 1, accounts: map[ledger.AccountID]ledger.Account{}, trades: map[ledger.DocumentID]payment.StoredTrade{},
 			codes: map[ridecode.ID]ledger.DocumentID{}, documents: map[payment.DocumentKey]payment.Document{}, riders: map[ridecode.UserID]payment.Rider{},
-			underWay: map[ledger.DocumentID]payment.Departure{}})
+			underWay: map[ledger.DocumentID]payment.Departure{}, risk: map[riskName]payment.RiskEntry{}})
 	}
 	return m
 }
@@ -229,6 +239,11 @@ func (b *memoryBucket) checkChanges(changes payment.Changes) error {
 			return err
 		}
 	}
+	for _, entry := range changes.Risk {
+		if entry.User == "" || entry.Key == "" || entry.Kind < payment.RiskScan || entry.Kind > payment.RiskAppeal {
+			return fmt.Errorf("%w: an entry of risk rules without a name", payment.ErrChanges)
+		}
+	}
 	for _, account := range changes.Terms {
 		if now, exists := book.Account(account.ID); !exists || now.Balance < account.Floor {
 			return fmt.Errorf("%w: account %q has no such terms", payment.ErrChanges, account.ID)
@@ -253,6 +268,15 @@ func (b *memoryBucket) change(changes payment.Changes) {
 	b.apply(changes.Transfers)
 	for _, rider := range changes.Riders {
 		b.riders[rider.User] = rider
+	}
+	for _, entry := range changes.Risk {
+		name := riskName{entry.User, entry.Kind, entry.At.UnixMicro(), entry.Key}
+		if _, there := b.risk[name]; !there {
+			b.risk[name] = entry
+		}
+	}
+	if changes.RiskSeen != nil {
+		b.riskSeen = *changes.RiskSeen
 	}
 	for _, d := range changes.Departed {
 		b.underWay[d.ID] = d
@@ -312,7 +336,51 @@ func (m *Memory) view(need payment.Need) payment.State {
 			state.Riders[user] = rider
 		}
 	}
+	state.Risk = b.riskOf(need.Risk)
+	if need.RiskSeen {
+		state.RiskSeen = b.riskSeen
+	}
 	return state
+}
+
+func (b *memoryBucket) riskOf(needs []payment.RiskNeed) map[ridecode.UserID][]payment.RiskEntry {
+	found := map[ridecode.UserID][]payment.RiskEntry{}
+	all := slices.SortedFunc(maps.Values(b.risk), byRisk)
+	taken := map[riskName]bool{}
+	for _, need := range needs {
+		count := 0
+		for _, entry := range all {
+			if entry.User != need.User || entry.Kind != need.Kind || entry.At.Before(need.From) || entry.At.After(need.To) || count == need.Limit {
+				continue
+			}
+			count++
+			if name := (riskName{entry.User, entry.Kind, entry.At.UnixMicro(), entry.Key}); !taken[name] {
+				taken[name] = true
+				found[entry.User] = append(found[entry.User], entry)
+			}
+		}
+	}
+	for _, entries := range found {
+		payment.SortRisk(entries)
+	}
+	return found
+}
+
+func byRisk(x, y payment.RiskEntry) int {
+	return cmp.Or(cmp.Compare(x.User, y.User), cmp.Compare(x.Kind, y.Kind), x.At.Compare(y.At), cmp.Compare(x.Key, y.Key))
+}
+
+// EachFinding implements payment.Store.
+func (m *Memory) EachFinding(ctx context.Context, bucket int, visit func(payment.RiskEntry) error) error {
+	all, err := copied(m, ctx, func() (all []payment.RiskEntry) {
+		for _, entry := range slices.SortedFunc(maps.Values(m.buckets[bucket].risk), byRisk) {
+			if entry.Kind == payment.RiskFinding {
+				all = append(all, entry)
+			}
+		}
+		return all
+	})
+	return visitAll(all, err, visit)
 }
 
 func byDocument(x, y payment.Document) int { return cmp.Compare(x.ID, y.ID) }
@@ -369,6 +437,19 @@ func (m *Memory) EachTrade(ctx context.Context, bucket int, day ledger.Day, visi
 		return all
 	})
 	return visitAll(all, err, visit)
+}
+
+// TradesAfter implements payment.Store.
+func (m *Memory) TradesAfter(ctx context.Context, bucket int, day ledger.Day, after ledger.DocumentID, limit int) ([]payment.SettledTrade, error) {
+	return copied(m, ctx, func() (all []payment.SettledTrade) {
+		for _, trade := range slices.SortedFunc(maps.Values(m.buckets[bucket].trades), byTrade) {
+			if trade.Day == day && trade.ID > after && len(all) < limit {
+				settled, _ := trade.Settled(bucket)
+				all = append(all, settled)
+			}
+		}
+		return all
+	})
 }
 
 func byTrade(x, y payment.StoredTrade) int { return cmp.Compare(x.ID, y.ID) }

@@ -55,6 +55,9 @@ func Run(t *testing.T, open Open) {
 		{"ContextEndsInDecide", testContextEndsInDecide},
 		{"ViewIsSnapshot", testViewIsSnapshot},
 		{"AuditCounts", testAuditCounts},
+		{"Risk", testRisk},
+		{"WrongRisk", testWrongRisk},
+		{"TradesAfter", testTradesAfter},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
 	}
