@@ -367,6 +367,32 @@ func BenchmarkMerchant(b *testing.B) {
 	})
 }
 
+// BenchmarkTell takes news of settled bus rides and tells them to a platform that takes all: two messages a ride, each
+// written down and forgotten.
+func BenchmarkTell(b *testing.B) {
+	opened, _, end := openMerchant(b)
+	defer end()
+	city, platform := storetest.NewCity(b), storetest.NewPlatform()
+	bank := storetest.NewBank(nil)
+	bank.Willing = true
+	m, teller := city.Merchant(b, opened, bank, nil), storetest.Teller(b, opened, platform, nil)
+	round := 0
+	for b.Loop() {
+		b.StopTimer()
+		benchCollect(b, m, city, round, merchant.MaxBatchRecords/10)
+		b.StopTimer()
+		round++
+		if _, err := m.SettleDue(b.Context(), storetest.Morning()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if report, err := teller.TellDue(b.Context(), storetest.Morning()); err != nil || report.Told != 2*merchant.MaxBatchRecords/10 {
+			b.Fatal(report, err)
+		}
+	}
+	b.ReportMetric(float64(len(platform.All))/b.Elapsed().Seconds(), "messages/s")
+}
+
 func benchCollect(b *testing.B, m *merchant.Merchant, city *storetest.City, round, count int) {
 	const ridesADay = 4
 	b.StopTimer()

@@ -12,6 +12,13 @@ import (
 	"github.com/shuama/shuama/protocol/ridecode"
 )
 
+// Defaults of a TellerConfig: telling is near real time (document 2 §4.2.5.1), so it is tried again sooner than a
+// settlement.
+const (
+	DefaultTellFirst = 10 * time.Second
+	DefaultTellMost  = 10 * time.Minute
+)
+
 // Bounds of telling.
 const (
 	newsAtOnce    = 500 // taps and trades that begin to wait in one transaction
@@ -116,7 +123,7 @@ type Teller struct {
 	config TellerConfig
 }
 
-// TellerConfig is how rides are told. Zero durations are the defaults of Config.
+// TellerConfig is how rides are told. Zero durations are the defaults above.
 type TellerConfig struct {
 	RideSettings
 	// IsOutside tells whether rides with cards of this type are paid outside the platform: nil is never. After an
@@ -133,8 +140,8 @@ func NewTeller(store RideStore, sender RideSender, config TellerConfig) (*Teller
 	if err := config.RideSettings.Check(); err != nil {
 		return nil, err
 	}
-	config.RetryFirst = orDefault(config.RetryFirst, DefaultRetryFirst)
-	config.RetryMost = max(orDefault(config.RetryMost, DefaultRetryMost), config.RetryFirst)
+	config.RetryFirst = orDefault(config.RetryFirst, DefaultTellFirst)
+	config.RetryMost = max(orDefault(config.RetryMost, DefaultTellMost), config.RetryFirst)
 	return &Teller{store: store, sender: sender, config: config}, nil
 }
 

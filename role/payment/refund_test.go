@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 
 	"github.com/shuama/shuama/ledger"
@@ -121,5 +122,27 @@ func TestRefundPaysDebt(t *testing.T) {
 			t.Error("he owes nothing, and may not ride")
 		}
 		s.Audit()
+	}
+}
+
+// Who has paid a trade sees what became of it; for anybody else, and under another app, it is not there.
+func TestPaidBy(t *testing.T) {
+	s := newDivided(t, 10_00, payment.DefaultPolicy())
+	part, whole, unsettled := s.ride(t), s.ride(t), s.ride(t)
+	s.mustSettle(t, part, whole)
+	if _, err := s.refund(t, part, "a", 50); err != nil {
+		t.Fatal(err)
+	}
+	keys := []payment.TradeKey{{App: "another", OutTradeNo: part.OutTradeNo}}
+	for _, trade := range []payment.Trade{part, whole, unsettled} {
+		keys = append(keys, payment.TradeKey{App: s.Payee.App, OutTradeNo: trade.OutTradeNo})
+	}
+	paid, err := s.Payment.PaidBy(t.Context(), ming, keys)
+	want := map[payment.TradeKey]payment.PaidTrade{keys[1]: {AmountFen: 2_00, RefundedFen: 50, Payer: payment.PaidByUser}, keys[2]: {AmountFen: 2_00, Payer: payment.PaidByUser}}
+	if err != nil || !maps.Equal(paid, want) {
+		t.Errorf("%+v, %v", paid, err)
+	}
+	if paid, err := s.Payment.PaidBy(t.Context(), userIn(0), keys); err != nil || len(paid) != 0 {
+		t.Errorf("another user: %+v, %v", paid, err)
 	}
 }

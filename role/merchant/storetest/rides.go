@@ -262,10 +262,10 @@ func testRideFrozen(t *testing.T, open Open) {
 	}
 	store, platform.Manner = again(), func() Manner { return Honest }
 	other := Teller(t, store, platform, func(c *merchant.TellerConfig) { c.CityName, c.Channel = "上海", "another" })
-	if report := tell(t, other, Morning().Add(59*time.Second)); report.Told != 0 {
+	if report := tell(t, other, Morning().Add(9*time.Second)); report.Told != 0 {
 		t.Errorf("before it was due: %+v", report)
 	}
-	if report := tell(t, other, Morning().Add(time.Minute)); report.Told != 1 || platform.Again != 1 || len(platform.Faults) != 0 {
+	if report := tell(t, other, Morning().Add(10*time.Second)); report.Told != 1 || platform.Again != 1 || len(platform.Faults) != 0 {
 		t.Errorf("%+v, faults %q", report, platform.Faults)
 	}
 }
