@@ -3,7 +3,9 @@ package payment
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shuama/shuama/ledger"
@@ -13,9 +15,9 @@ import (
 const (
 	// BatchMax is how many orders are committed at once.
 	BatchMax = 512
-	// committersMax is how many buckets are committed side by side: more would only wait for the disk and
-	// the processors of the books.
-	committersMax = 4
+	// committersLeast and committersMost bound how many buckets are committed side by side. One prepares while another
+	// waits for the disk; more than there are processors only make each other's batches small and late.
+	committersLeast, committersMost = 2, 4
 	// waitingMax bounds the orders that wait: who comes then is told to come again.
 	waitingMax = 64 * 1024
 )
@@ -30,6 +32,7 @@ var (
 // come when there is work and go when there is none.
 type Committers struct {
 	store Store
+	most  int // that run at once
 
 	mutex   sync.Mutex
 	buckets []bucketQueue
@@ -49,12 +52,25 @@ type waitingOrder struct {
 	at      moment
 	verdict Verdict
 	err     error
-	done    *sync.WaitGroup
+	caller  *caller
+}
+
+// caller waits for all its orders.
+type caller struct {
+	open     atomic.Int64  // orders without an answer
+	answered chan struct{} // closed when there is none
+}
+
+func (c *caller) hear() {
+	if c.open.Add(-1) == 0 {
+		close(c.answered)
+	}
 }
 
 // NewCommitters makes committers for a store. A Payment has its own.
 func NewCommitters(store Store) *Committers {
-	return &Committers{store: store, buckets: make([]bucketQueue, store.Buckets())}
+	most := min(max(runtime.GOMAXPROCS(0), committersLeast), committersMost)
+	return &Committers{store: store, most: most, buckets: make([]bucketQueue, store.Buckets())}
 }
 
 // Commit brings orders into the books, which were verified, and gives a verdict for each. After an error nobody
@@ -81,18 +97,16 @@ func (c *Committers) settle(ctx context.Context, orders []*waitingOrder) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	var done sync.WaitGroup
+	waits := &caller{answered: make(chan struct{})}
+	waits.open.Store(int64(len(orders)))
 	for _, w := range orders {
-		w.done = &done
+		w.caller = waits
 	}
-	done.Add(len(orders))
 	if err := c.enqueue(context.WithoutCancel(ctx), orders); err != nil {
 		return err
 	}
-	answered := make(chan struct{})
-	go func() { done.Wait(); close(answered) }()
 	select {
-	case <-answered:
+	case <-waits.answered:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -116,7 +130,7 @@ func (c *Committers) enqueue(ctx context.Context, orders []*waitingOrder) error 
 		}
 	}
 	for range c.ready {
-		if c.running < committersMax {
+		if c.running < c.most {
 			c.running++
 			go c.work(ctx)
 		}
@@ -205,7 +219,7 @@ func (c *Committers) commit(ctx context.Context, bucket int, waiting []*waitingO
 		if w.err = err; err == nil {
 			w.verdict = verdicts[i]
 		}
-		w.done.Done()
+		w.caller.hear()
 	}
 }
 

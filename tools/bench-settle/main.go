@@ -16,7 +16,7 @@ func main() {
 	flag.DurationVar(&s.lasts, "lasts", 6*time.Second, "how long each measurement takes")
 	flag.IntVar(&s.rounds, "rounds", 5, "how often everything is measured, in turn; the table has the medians")
 	flag.IntVar(&s.buckets, "buckets", 8, "buckets of the books in PostgreSQL")
-	flag.IntVar(&s.callers, "callers", 512, "how many callers settle single trades at once")
+	flag.IntVar(&s.callers, "callers", 448, "how many callers settle single trades at once")
 	flag.IntVar(&s.grow, "grow", 0, "instead of it all: let books grow to so many trades, and tell what each costs on the way")
 	flag.BoolVar(&s.sqlite, "sqlite", false, "with -grow: books in SQLite")
 	flag.Parse()
