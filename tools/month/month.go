@@ -96,12 +96,14 @@ func runMonth(ctx context.Context, p plan) (m *month, err error) {
 	return m, m.proveBooks(ctx)
 }
 
-func sizeOf(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
+// sizeOf is the file with its log.
+func sizeOf(path string) (size int64) {
+	for _, name := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(name); err == nil {
+			size += info.Size()
+		}
 	}
-	return info.Size()
+	return size
 }
 
 // live goes through the days: rides, their records in the evening with those that are late, a settlement, refunds; and
