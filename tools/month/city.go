@@ -6,12 +6,13 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"time"
+
 	"github.com/shuama/shuama/curve/secp192k1"
 	"github.com/shuama/shuama/curve/secp256k1"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/protocol/trust"
 	"github.com/shuama/shuama/role/merchant/fare"
-	"time"
 )
 
 // The city: ten buses, six metro lines of forty stations, three railways, a tram.
