@@ -29,6 +29,11 @@ type merchantCommand struct {
 	Statement merchantStatementCommand `cmd:"" help:"Explain what a rider's trips cost, line by line, and what was paid for them."`
 	Complete  merchantCompleteCommand  `cmd:"" help:"Complete a trip without entry or exit with its rider's word."`
 	Recount   merchantRecountCommand   `cmd:"" help:"Price a month's unsent trades anew, after its fare tables were changed."`
+
+	Reconcile   merchantReconcileCommand   `cmd:"" help:"Hold the platform's bill of a day against the trades that settled here."`
+	Differences merchantDifferencesCommand `cmd:"" help:"List what bills and trades do not agree on, with its history."`
+	Resolve     merchantResolveCommand     `cmd:"" help:"Close a difference by a person's word."`
+	Unsettled   merchantUnsettledCommand   `cmd:"" help:"List trades that never settled, and why."`
 }
 
 // merchantSettings is merchant.json in a merchant's folder, beside merchant.sealed, platform.pub,
@@ -41,6 +46,9 @@ type merchantSettings struct {
 	DefaultAfterHours   int `json:"default_after_hours"`   // when a trip without entry or exit is charged its default fare
 	CompleteWithinHours int `json:"complete_within_hours"` // how long its rider may complete it
 	MaxLateDays         int `json:"max_late_days"`         // a record that comes later stands aside
+
+	DayEnds        string `json:"day_ends,omitempty"`         // 日切 of the platform, Beijing time, as 23:00; midnight where it is left out
+	CarryWithinMin int    `json:"carry_within_min,omitempty"` // what settled so near to it may be in the neighbouring bill; an hour
 }
 
 // defaultPairWaitMin is longer than most gates are without a network: a trade that is sent before an

@@ -144,7 +144,7 @@ func (s *ReconcileStore) Accept(ctx context.Context, no, replaced int64, now tim
 		if err != nil {
 			return err
 		}
-		if counting != replaced {
+		if counting != replaced || replaced == no {
 			return reconcile.ErrMoved
 		}
 		if replaced != 0 {

@@ -13,7 +13,9 @@ func TestReconcileStore(t *testing.T) { storetest.Run(t, openReconcile) }
 func openReconcile(t testing.TB) (storetest.Books, func() storetest.Books, func()) {
 	path := filepath.Join(t.TempDir(), "merchant.sqlite")
 	db := openDB(t, path)
-	books := func(db *store.DB) storetest.Books { return storetest.Books{Store: db.Reconcile(), Trades: db.Merchant()} }
+	books := func(db *store.DB) storetest.Books {
+		return storetest.Books{Store: db.Reconcile(), Trades: db.Merchant()}
+	}
 	again := func() storetest.Books {
 		closeDB(t, db)
 		db = openDB(t, path)

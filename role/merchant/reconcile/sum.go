@@ -49,8 +49,8 @@ func (k Kind) weight() int {
 	return 1
 }
 
-// aboutRefunds tells which of the two equations a kind is part of.
-func (k Kind) aboutRefunds() bool {
+// AboutRefunds tells which of the two equations a kind is part of.
+func (k Kind) AboutRefunds() bool {
 	return k == RefundMissing || k == RefundAmount || k == RefundDoubled
 }
 
@@ -63,7 +63,7 @@ func (s Summary) Unexplained() (trades, refunds bill.Total) {
 	refunds = minus(s.BilledRefunds, s.OwnRefunds)
 	for kind, total := range s.Differences {
 		total.Count *= kind.weight()
-		if kind.aboutRefunds() {
+		if kind.AboutRefunds() {
 			refunds = minus(refunds, total)
 		} else {
 			trades = minus(trades, total)

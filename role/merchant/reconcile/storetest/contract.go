@@ -288,7 +288,7 @@ func testCarried(t *testing.T, open Open) {
 			states = append(states, step.State)
 		}
 	}
-	same(t, "histories", states, []reconcile.State{reconcile.Open, reconcile.Carried, reconcile.Resolved, reconcile.Open, reconcile.Carried, reconcile.Open, reconcile.Open})
+	same(t, "histories", states, []reconcile.State{reconcile.Open, reconcile.Open, reconcile.Carried, reconcile.Resolved, reconcile.Open, reconcile.Carried, reconcile.Open})
 	summary = run(t, books.Store, FirstDay, BillOf(t, FirstDay), false)
 	same(t, "the first day again", summary.OtherBill, bill.Total{Count: 1, SumFen: 200})
 }
