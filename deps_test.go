@@ -42,6 +42,7 @@ var mayImport = []struct{ from, to, reason string }{
 	{"edge/depot", "edge/scan", "an upload is frames, as a scanner's are"},
 	{"role/merchant", "role/merchant/fare", "what a ride costs is a room of the merchant's: pure, and used by nobody else"},
 	{"role/payment/rides", "role/payment", "what riders hear of their rides goes the way of all notices"},
+	{"role/merchant/reconcile", "role/merchant", "reconciliation is a room of the merchant's over its trades"},
 	{"role/payment/storetest", "role/payment", "a conformance suite knows the interface that it holds stores to"},
 	{"role/merchant/storetest", "role/merchant", "a conformance suite knows the interface that it holds stores to"},
 	{"role/codeissuer/storetest", "role/codeissuer", "a conformance suite knows the interface that it holds stores to"},

@@ -53,7 +53,7 @@ func TestHelpHasExamples(t *testing.T) {
 		"app allow", "app forbid", "app rotate-key", "app certificate", "app revoke", "app encrypt", "app limit", "app address", "app card-type", "app disable",
 		"app enable", "app remove", "app openapi", "account open", "account top-up",
 		"account audit", "serve", "wallet fetch", "wallet show", "terminal", "merchant collect", "merchant settle", "merchant serve", "merchant gaps",
-		"merchant list", "merchant statement", "merchant complete", "merchant recount", "merchant ridedata", "sms list", "fare check", "fare explain", "fare replay", "trust deny", "trust allow", "trust publish", "trust show", "conformance", "account agree",
+		"merchant list", "merchant statement", "merchant complete", "merchant recount", "merchant ridedata", "merchant reconcile", "merchant differences", "merchant resolve", "merchant unsettled", "sms list", "risk show", "risk list", "risk appeal", "fare check", "fare explain", "fare replay", "trust deny", "trust allow", "trust publish", "trust show", "conformance", "account agree",
 		"card type add", "card type list", "card type gate-key", "card issue", "card top-up", "card refund", "card suspend", "card resume", "card revoke", "card close",
 		"card show", "card list", "card history", "card push", "card audit"} {
 		var out bytes.Buffer

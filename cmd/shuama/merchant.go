@@ -31,6 +31,11 @@ type merchantCommand struct {
 	Complete  merchantCompleteCommand  `cmd:"" help:"Complete a trip without entry or exit with its rider's word."`
 	RideData  merchantRideDataCommand  `cmd:"" name:"ridedata" help:"Show which rides the platform was told of, which wait, and which it refused."`
 	Recount   merchantRecountCommand   `cmd:"" help:"Price a month's unsent trades anew, after its fare tables were changed."`
+
+	Reconcile   merchantReconcileCommand   `cmd:"" help:"Hold the platform's bill of a day against the trades that settled here."`
+	Differences merchantDifferencesCommand `cmd:"" help:"List what bills and trades do not agree on, with its history."`
+	Resolve     merchantResolveCommand     `cmd:"" help:"Close a difference by a person's word."`
+	Unsettled   merchantUnsettledCommand   `cmd:"" help:"List trades that never settled, and why."`
 }
 
 // merchantSettings is merchant.json in a merchant's folder, beside merchant.sealed, platform.pub,
@@ -44,6 +49,8 @@ type merchantSettings struct {
 	CompleteWithinHours int `json:"complete_within_hours"` // how long its rider may complete it
 	MaxLateDays         int `json:"max_late_days"`         // a record that comes later stands aside
 
+	DayEnds        string `json:"day_ends,omitempty"`         // 日切 of the platform, Beijing time, as 23:00; midnight where it is left out
+	CarryWithinMin int    `json:"carry_within_min,omitempty"` // what settled so near to it may be in the neighbouring bill; an hour
 	RideData *merchant.RideSettings `json:"ride_data,omitempty"` // how rides are told to the platform; null: they are not
 }
 

@@ -132,7 +132,7 @@ func loadMerchantTrades(conn *sqlite.Conn, numbers []openapi.OutTradeNo) ([]merc
 	var trades []merchant.Trade
 	err := each(conn, `SELECT no, order_time, subject, amount, biz_context, seller_login, lines,
 		state, attempts, next_try, trade_no, reason, ifnull(start, 0), ifnull(finish, 0), companion, claimed, fare_table,
-		(SELECT ifnull(sum(amount), 0) FROM merchant_refund WHERE trade = merchant_trade.no) FROM merchant_trade WHERE out_trade_no = ?`, numbers,
+		(SELECT ifnull(sum(amount), 0) FROM merchant_refund WHERE trade = merchant_trade.no), settled FROM merchant_trade WHERE out_trade_no = ?`, numbers,
 		func(stmt *sqlite.Stmt, number openapi.OutTradeNo) { stmt.BindText(1, string(number)) },
 		func(stmt *sqlite.Stmt, number openapi.OutTradeNo) error {
 			trade, err := readMerchantTrade(stmt, number)
@@ -163,7 +163,7 @@ func readMerchantTrade(stmt *sqlite.Stmt, number openapi.OutTradeNo) (merchant.T
 		RefundFen:   money.Fen(stmt.ColumnInt64(17)),
 		Progress: merchant.Progress{
 			State: merchant.TradeState(stmt.ColumnText(7)), Attempts: int(stmt.ColumnInt64(8)), NextTry: instant(stmt.ColumnInt64(9)),
-			TradeNo: openapi.TradeNo(stmt.ColumnText(10)), Reason: stmt.ColumnText(11),
+			TradeNo: openapi.TradeNo(stmt.ColumnText(10)), Reason: stmt.ColumnText(11), Settled: instantOrNone(stmt, 18),
 		},
 	}
 	var err error

@@ -268,7 +268,7 @@ func insertSums(conn *sqlite.Conn, rider merchant.Rider, day fare.Day, counted f
 }
 
 func moveTrades(conn *sqlite.Conn, moves []merchant.TradeProgress) error {
-	err := change(conn, "UPDATE merchant_trade SET state = ?2, attempts = ?3, next_try = ?4, trade_no = ?5, reason = ?6 WHERE out_trade_no = ?1", moves,
+	err := change(conn, "UPDATE merchant_trade SET state = ?2, attempts = ?3, next_try = ?4, trade_no = ?5, reason = ?6, settled = ?7 WHERE out_trade_no = ?1", moves,
 		func(stmt *sqlite.Stmt, move merchant.TradeProgress) {
 			stmt.BindText(1, string(move.OutTradeNo))
 			stmt.BindText(2, string(move.State))
@@ -276,6 +276,7 @@ func moveTrades(conn *sqlite.Conn, moves []merchant.TradeProgress) error {
 			stmt.BindInt64(4, move.NextTry.UnixMicro())
 			stmt.BindText(5, string(move.TradeNo))
 			stmt.BindText(6, move.Reason)
+			bindInstantOrNone(stmt, 7, move.Settled)
 		})
 	if err != nil {
 		return fmt.Errorf("progress of a trade: %w", err)

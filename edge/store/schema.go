@@ -18,7 +18,7 @@ var schemaFiles embed.FS
 // migrations is the history of the tables: append only. The number of a file's last one is its
 // schema version.
 func migrations() []string {
-	return []string{"payment.sql", "merchant.sql", "cards.sql", "rides.sql", "deliveries.sql", "cardissuer.sql", "agreements.sql", "merchant_rides.sql", "ride_notices.sql", "risk.sql"}
+	return []string{"payment.sql", "merchant.sql", "cards.sql", "rides.sql", "deliveries.sql", "cardissuer.sql", "agreements.sql", "merchant_rides.sql", "ride_notices.sql", "risk.sql", "reconcile.sql"}
 }
 
 // checkOwner refuses what is not ours to write into. A new file has neither mark nor tables.

@@ -128,6 +128,7 @@ type Progress struct {
 	Attempts int             // times that it was sent, or was about to be
 	NextTry  time.Time       // when it is due; meaningful in WAITING and SENT
 	TradeNo  openapi.TradeNo // of a settled trade
+	Settled  time.Time       // when the answer came that made it Settled; zero else, and where that was before it was kept
 	Reason   string          // why it failed, stands aside, or was not settled at the last attempt
 }
 

@@ -292,7 +292,7 @@ func (m *Merchant) judge(trade Trade, result openapi.TradeResult, now time.Time,
 	progress.State, progress.Reason = Sent, plainText(reasonOf(result), reasonSizeMax)
 	switch {
 	case result.Outcome == openapi.OutcomeSuccess:
-		progress.State, progress.TradeNo, progress.Reason = Settled, result.TradeNo, ""
+		progress.State, progress.TradeNo, progress.Reason, progress.Settled = Settled, result.TradeNo, "", now
 	case result.Outcome == openapi.OutcomeFail && !result.NeedRetry:
 		progress.State = Failed
 	default:

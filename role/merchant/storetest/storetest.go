@@ -69,6 +69,8 @@ func Run(t *testing.T, open Open) {
 		{"SettleFault", testSettleFault},
 		{"SettleRefusedBatch", testSettleRefusedBatch},
 		{"SettleBatches", testSettleBatches},
+		{"Unsettled", testUnsettled},
+		{"SettledAt", testSettledAt},
 		{"LossyBank", testLossyBank},
 		{"Concurrent", testConcurrent},
 		{"RideData", testRideData},
