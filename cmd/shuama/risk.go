@@ -161,7 +161,8 @@ func (c *riskListCommand) Run(w *world) error {
 			if c.JSON {
 				return json.NewEncoder(w.stdout).Encode(shownStanding(s))
 			}
-			_, err := fmt.Fprintf(w.stdout, "%s  %s%s, %d findings: %s\n", s.User, s.Outcome, boundsText(s.Bounds), len(s.Findings), s.Why())
+			line := fmt.Sprintf("%s  %s%s, %d findings: %s", s.User, s.Outcome, boundsText(s.Bounds), len(s.Findings), s.Why())
+			_, err := fmt.Fprintln(w.stdout, strings.TrimSuffix(line, ": "))
 			return err
 		})
 		if err == nil && !c.JSON {

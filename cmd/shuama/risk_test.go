@@ -42,7 +42,7 @@ func (f *following) ride(wallet, gate, station string) {
 	code := strings.TrimSpace(f.shuama("wallet show " + wallet + " --hex"))
 	var said bytes.Buffer
 	w := &world{context: f.t.Context(), stdin: strings.NewReader(code + "\n"), stdout: &said, stderr: &said, now: time.Now}
-	if status := run(w, f.args("terminal "+gate+" --line 1 --amount 2.00 --station "+station)); status != exitAccepted {
+	if status := run(w, f.args("terminal "+gate+" --line 19 --amount 2.00 --station "+station)); status != exitAccepted {
 		f.t.Fatalf("gate %s: %d %s", gate, status, said.String())
 	}
 	f.shuama("merchant collect merchant "+f.path(gate+"/gate.journal"), "merchant settle merchant --once")
@@ -112,10 +112,10 @@ func TestServeWatchesRideData(t *testing.T) {
 	f := newFollowing(t, prepareRisk)
 	at := time.Now().Truncate(time.Second)
 	event := func(no, station string) openapi.RideInfo {
-		return openapi.RideInfo{Type: "event", BizNo: no, Subject: "进站", BizTime: at, LineName: "1", VehicleID: "1", VehicleType: "METRO", CityName: "城", Adcode: "110101",
+		return openapi.RideInfo{Type: "event", BizNo: no, Subject: "进站", BizTime: at, AssetName: "ALIPAY", PartnerName: "地铁", PartnerID: "2088", LineName: "1", VehicleID: "1", VehicleType: "METRO", CityName: "城", Adcode: "110101",
 			Start: openapi.RideStop{StationName: station, TerminalID: "t"}, CardType: "ANT00001", CardNo: "1"}
 	}
-	request := openapi.DataSendRequest{SceneCode: "vehicle_order", OpCode: "data_save", Channel: "t", Version: "1", TargetID: riskyRider,
+	request := openapi.DataSendRequest{SceneCode: "vehicle_order", OpCode: "data_save", Channel: "t", Version: "1", TargetID: riskyRider, TargetIDType: "ALIPAY_USER_ID",
 		Rides: []openapi.RideInfo{event("1", "天安门东"), event("2", "人民广场")}}
 	for range 2 {
 		if _, err := gateway.Ask(t.Context(), f.client("merchant.sealed"), openapi.DataSend(), request); err != nil {

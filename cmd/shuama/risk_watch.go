@@ -79,7 +79,7 @@ func (r watchedRides) Keep(ctx context.Context, batch []rides.Ride, now time.Tim
 // scansOfRide is the scans that a merchant tells of: where a ride begins, and where it ends. Targets of another kind than
 // users are nobody whom the books know.
 func scansOfRide(ride rides.Ride, places payment.Places) (scans []payment.RiderScan) {
-	if ride.TargetType != "" {
+	if ride.TargetType != "" && ride.TargetType != "ALIPAY_USER_ID" {
 		return nil
 	}
 	name := string(ride.App) + "/" + ride.Info.Type + "/" + ride.Info.BizNo

@@ -72,7 +72,7 @@ func (f *following) path(name string) string { return filepath.Join(f.dir, name)
 func (f *following) args(command string) []string {
 	args := strings.Fields(command)
 	for i, arg := range args {
-		if arg == "city" || arg == "merchant" || strings.HasPrefix(arg, "files-") {
+		if i > 0 && (arg == "city" || arg == "merchant") || strings.HasPrefix(arg, "files-") {
 			args[i] = f.path(arg)
 		}
 	}
