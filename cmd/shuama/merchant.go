@@ -49,9 +49,9 @@ type merchantSettings struct {
 	CompleteWithinHours int `json:"complete_within_hours"` // how long its rider may complete it
 	MaxLateDays         int `json:"max_late_days"`         // a record that comes later stands aside
 
-	DayEnds        string `json:"day_ends,omitempty"`         // 日切 of the platform, Beijing time, as 23:00; midnight where it is left out
-	CarryWithinMin int    `json:"carry_within_min,omitempty"` // what settled so near to it may be in the neighbouring bill; an hour
-	RideData *merchant.RideSettings `json:"ride_data,omitempty"` // how rides are told to the platform; null: they are not
+	DayEnds        string                 `json:"day_ends,omitempty"`         // 日切 of the platform, Beijing time, as 23:00; midnight where it is left out
+	CarryWithinMin int                    `json:"carry_within_min,omitempty"` // what settled so near to it may be in the neighbouring bill; an hour
+	RideData       *merchant.RideSettings `json:"ride_data,omitempty"`        // how rides are told to the platform; null: they are not
 }
 
 // defaultPairWaitMin is longer than most gates are without a network: a trade that is sent before an

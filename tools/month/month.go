@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/shuama/shuama/protocol/openapi"
 	"github.com/shuama/shuama/protocol/ridecode"
 	"github.com/shuama/shuama/role/merchant"
+	"github.com/shuama/shuama/role/merchant/reconcile"
 )
 
 // plan is how a month goes.
@@ -34,6 +36,9 @@ const (
 type month struct {
 	plan
 	platform                                *platform
+	desk                                    *reconcile.Reconciler
+	agreeing                                time.Duration // bills with trades
+	days                                    int           // whose bills agree
 	taps, lost, late                        int
 	trips                                   int
 	making, collecting, settling, reckoning time.Duration
@@ -80,6 +85,9 @@ func runMonth(ctx context.Context, p plan) (m *month, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, platform.close()) }()
+	if m.desk, err = reconcile.New(db.Reconcile(), reconcile.Config{App: appID}); err != nil {
+		return nil, err
+	}
 	office, err := merchant.New(db.Merchant(), platform.client, merchant.Config{Keys: city.ring, Clock: ridecode.DefaultClock(), Fares: city.tariff,
 		PairWait: 30 * time.Minute, SettleBatch: merchant.MaxSettleBatch})
 	if err != nil {
@@ -143,13 +151,26 @@ func (m *month) live(ctx context.Context, city *town, office *merchant.Merchant,
 	return m.platform.repay(ctx, m.riders)
 }
 
-// endDay closes the day that ends at midnight, and takes its bill.
+// endDay closes the day that ends at midnight, takes its bill, and reconciles it: what was carried is not left over.
 func (m *month) endDay(ctx context.Context, midnight time.Time, dir string) error {
 	m.platform.clock.Store(midnight.Unix())
-	path, err := m.platform.closeDay(ctx, dir)
+	path, date, err := m.platform.closeDay(ctx, dir)
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
+	day, err := reconcile.ParseDay(date)
+	if err != nil {
+		return err
+	}
+	summary, err := m.desk.Reconcile(ctx, day, func() (io.ReadCloser, error) { return os.Open(path) }, reconcile.Options{}, midnight)
+	if err != nil {
+		return err
+	}
+	if !summary.AddsUp() || summary.Open.Count > 0 || summary.Carried.Count > 0 {
+		return fmt.Errorf("the bill of %s and the trades do not agree: %+v", date, summary)
+	}
+	m.agreeing, m.days = m.agreeing+time.Since(begun), m.days+1
 	return os.Remove(path)
 }
 
@@ -258,14 +279,14 @@ func count(is bool) int {
 	return 0
 }
 
-const head = `| riders | rides | taps | codes and accounts, s | collect, s | settle, s | bills, s | every statement, s | µs a ride | of it processor | files, MB | heap, MB |
-|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|`
+const head = `| riders | rides | taps | codes and accounts, s | collect, s | settle, s | bills, s | reconciled, s | every statement, s | µs a ride | of it processor | files, MB | heap, MB |
+|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|`
 
 func (m *month) row() string {
 	rides := float64(max(1, m.trips))
-	all := m.collecting + m.settling + m.platform.closing + m.reckoning
-	return fmt.Sprintf("| %d | %d | %d | %.1f | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %.0f + %.0f | %.0f |", m.riders, m.trips, m.taps, (m.making + m.platform.opening).Seconds(),
-		m.collecting.Seconds(), m.settling.Seconds(), m.platform.closing.Seconds(), m.reckoning.Seconds(), float64(all.Microseconds())/rides, float64(m.processor.Microseconds())/rides,
+	all := m.collecting + m.settling + m.platform.closing + m.agreeing + m.reckoning
+	return fmt.Sprintf("| %d | %d | %d | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %.0f + %.0f | %.0f |", m.riders, m.trips, m.taps, (m.making + m.platform.opening).Seconds(),
+		m.collecting.Seconds(), m.settling.Seconds(), m.platform.closing.Seconds(), m.agreeing.Seconds(), m.reckoning.Seconds(), float64(all.Microseconds())/rides, float64(m.processor.Microseconds())/rides,
 		float64(m.merchantBytes)/1e6, float64(m.platformBytes)/1e6, float64(m.heapBytes)/1e6)
 }
 
@@ -273,9 +294,9 @@ func (m *month) explained() string {
 	b := m.books
 	return fmt.Sprintf("%d taps lost, %d late; %d trips, %d without entry or exit, %d with more than a base fare, %d without a fare\n"+
 		"fares %s = reasons %s = paid %s + short %s - held %s; %d trades %s less %d refunds %s\n"+
-		"the platform's bills: %d trades %s, %d refunds %s; its books: topped up %s = riders %s + merchant %s + guarantee fund %s + under way %s; owed %s; differences 0",
+		"the platform's bills: %d trades %s, %d refunds %s; its books: topped up %s = riders %s + merchant %s + guarantee fund %s + under way %s; owed %s; the bills of %d days reconciled, differences 0",
 		m.lost, m.late, m.trips, m.incomplete, m.discounted, m.unknown,
 		m.fares.Yuan(), m.reasons.Yuan(), m.paid.Yuan(), m.short.Yuan(), m.held.Yuan(), m.trades, m.tradesFen.Yuan(), m.refundsCount, m.refunds.Yuan(),
 		m.platform.billed.Trades.Count, m.platform.billed.Trades.SumFen.Yuan(), m.platform.billed.Refunds.Count, m.platform.billed.Refunds.SumFen.Yuan(),
-		m.platform.toppedUp.Yuan(), b.users.Yuan(), b.merchant.Yuan(), b.guarantee.Yuan(), b.underWay.Yuan(), b.claims.Yuan())
+		m.platform.toppedUp.Yuan(), b.users.Yuan(), b.merchant.Yuan(), b.guarantee.Yuan(), b.underWay.Yuan(), b.claims.Yuan(), m.days)
 }

@@ -192,29 +192,29 @@ func (p *platform) giveBack(ctx context.Context, office *merchant.Merchant) erro
 }
 
 // closeDay ends the day that is over, and writes the merchant's bill for it.
-func (p *platform) closeDay(ctx context.Context, dir string) (path string, err error) {
+func (p *platform) closeDay(ctx context.Context, dir string) (path, date string, err error) {
 	begun := time.Now()
 	day := payment.DefaultPolicy().DayOf(p.now().Add(-time.Second))
 	if err := p.CloseDay(ctx, day, p.now()); err != nil {
-		return "", err
+		return "", "", err
 	}
 	path = filepath.Join(dir, "trade-"+day.String()+".csv")
 	file, err := os.Create(path)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	out, err := bill.NewWriter(file, bill.Head{App: appID, Merchant: string(p.payee.Account), Date: day.String()})
 	if err == nil {
 		err = p.EachBillLine(ctx, day, func(_ payment.AppID, _ ledger.AccountID, line bill.Line) error { return out.Write(line) })
 	}
 	if err != nil {
-		return "", errors.Join(err, file.Close())
+		return "", "", errors.Join(err, file.Close())
 	}
 	totals, err := out.Close()
 	p.billed.Trades.Count, p.billed.Trades.SumFen = p.billed.Trades.Count+totals.Trades.Count, p.billed.Trades.SumFen+totals.Trades.SumFen
 	p.billed.Refunds.Count, p.billed.Refunds.SumFen = p.billed.Refunds.Count+totals.Refunds.Count, p.billed.Refunds.SumFen+totals.Refunds.SumFen
 	p.closing += time.Since(begun)
-	return path, errors.Join(err, file.Close())
+	return path, day.String(), errors.Join(err, file.Close())
 }
 
 // sums are the institution's books, by kind of account.
