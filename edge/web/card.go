@@ -23,6 +23,9 @@ const modulePx = 6
 // noCodesHere says that a server holds no institution keys.
 const noCodesHere = "NO_CODES_HERE"
 
+// riderStopped says that the rider gets no grant now: he owes, or risk rules have stopped him (document 1 §5.5).
+const riderStopped = "RIDER_STOPPED"
+
 // cardView is a card as its rider sees it.
 type cardView struct {
 	No      string `json:"card_no"`
@@ -70,9 +73,20 @@ func (s *server) view(r *http.Request, key codeissuer.CardKey, rider ridecode.Us
 	case s.Issuer == nil:
 		view.Code, view.Tips = noCodesHere, textsIn(languageOf(r))["noCodes"]
 	default:
-		view.Usable = true
+		return s.viewRider(r, view, rider)
 	}
 	return view, nil
+}
+
+// viewRider shows a card that may be used, unless its rider may not ride. Why is his and the support's to talk about.
+func (s *server) viewRider(r *http.Request, view cardView, rider ridecode.UserID) (cardView, error) {
+	err := s.Issuer.Qualifies(r.Context(), rider, s.Now())
+	if errors.Is(err, codeissuer.ErrNotQualified) {
+		view.Code, view.Tips = riderStopped, textsIn(languageOf(r))["riderStopped"]
+		return view, nil
+	}
+	view.Usable = err == nil
+	return view, err
 }
 
 func beijing() *time.Location { return time.FixedZone("CST", 8*3600) }

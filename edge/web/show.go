@@ -144,6 +144,7 @@ func textsIn(lang language) map[string]string {
 		"redraws":       {"每分钟自动刷新", "It is drawn anew each minute"},
 		"stale":         {"无法连接服务器，二维码未刷新。", "The server cannot be reached; the code is not fresh."},
 		"noCodes":       {"此服务器不出示乘车码，请使用手机客户端。", "This server shows no codes: use the wallet on your phone."},
+		"riderStopped":  {"您的账户暂不能乘车。如有欠款请先充值还清，否则请联系客服申诉。", "You may not ride now. Top up what you owe; if you owe nothing, ask the support to look at it."},
 		"notUsable":     {"此卡暂不可用", "This card may not be used now"},
 		"rides":         {"我的乘车", "My rides"},
 		"noRides":       {"还没有乘车记录。", "No rides yet."},

@@ -42,6 +42,7 @@ type Cards interface {
 
 // Issuer grants; *codeissuer.Issuer does.
 type Issuer interface {
+	Qualifies(ctx context.Context, user ridecode.UserID, now time.Time) error
 	Authorize(ctx context.Context, request codeissuer.Request, now time.Time) (codeissuer.Authorization, error)
 }
 

@@ -302,6 +302,25 @@ func TestAnothersCard(t *testing.T) {
 	}
 }
 
+// A rider who was stopped sees why no code is drawn, and rides again once he is let.
+func TestStoppedRider(t *testing.T) {
+	c := newCity(t)
+	key := codeissuer.CardKey{Type: prepaid, No: "3100000001"}
+	c.send(codeissuer.IssueCard, key, nil)
+	link, v := c.useLink(key), c.visitor()
+	v.login(link, rider, password)
+	for _, step := range []struct {
+		blocked string
+		want    bool
+	}{{"", false}, {"looked into", true}, {"", false}} {
+		c.must(c.Payment.Block(t.Context(), rider, step.blocked))
+		_, body, _ := v.get(link)
+		if got := strings.Contains(body, "RIDER_STOPPED") && strings.Contains(body, "data-usable=\"false\""); got != step.want || strings.Contains(body, "looked into") {
+			t.Errorf("blocked %q: stopped is %v\n%s", step.blocked, got, body)
+		}
+	}
+}
+
 // A rider who owes signs nothing, and comes back with false.
 func TestSignedAndNot(t *testing.T) {
 	c := newCity(t)

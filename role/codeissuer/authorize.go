@@ -146,6 +146,14 @@ func (i *Issuer) Authorize(ctx context.Context, request Request, now time.Time) 
 	return Authorization{Grant: grant, UserKey: private}, nil
 }
 
+// Qualifies tells whether the user would get a grant now: nil, or what wraps ErrNotQualified.
+func (i *Issuer) Qualifies(ctx context.Context, user ridecode.UserID, now time.Time) error {
+	if _, err := i.bound(ctx, user, i.terms, now); err != nil {
+		return err
+	}
+	return i.qualify(ctx, user, now)
+}
+
 func (i *Issuer) agree(asked Terms) (Terms, error) {
 	terms := i.terms
 	if asked.Lasts > terms.Lasts || asked.ValidSec > terms.ValidSec || asked.LimitFen > terms.LimitFen ||
