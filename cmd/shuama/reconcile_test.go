@@ -163,7 +163,7 @@ func TestReconcile(t *testing.T) {
 	o.ride(evening, 0)
 	o.ride(evening.Add(9*time.Minute+55*time.Second), 10*time.Second)
 
-	o.want(exitMisuse, "merchant reconcile merchant --date "+first, "there is no bill of "+first+", or none yet")
+	o.want(exitMisuse, "merchant reconcile merchant --date "+second, "there is no bill of "+second+", or none yet")
 	o.counter = evening.Add(10 * time.Hour)
 	o.serve(o.counter)
 	o.until("merchant reconcile merchant --date "+first, "Adds up.")
