@@ -144,6 +144,18 @@ func testServedDocument(t *testing.T, name string, leastRun, leastHeld int) {
 	}
 }
 
+// TestOfficeDocument does the same for docs/office.md.
+func TestOfficeDocument(t *testing.T) {
+	for _, tool := range []string{"bash", "curl", "awk"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is not here: make tools installs it", tool)
+		}
+	}
+	if run, held := runDocument(t, "office.md", t.TempDir()); run < 7 || held < 6 {
+		t.Errorf("%d blocks run, %d answers held to: this test looks in the wrong place", run, held)
+	}
+}
+
 // matches lets … stand for anything on a line.
 func matches(want, got string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*")

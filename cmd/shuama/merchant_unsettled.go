@@ -110,7 +110,7 @@ func ageText(age time.Duration) string {
 
 func printReasons(w *world, sums []merchant.ReasonSum) {
 	if len(sums) == 0 {
-		fmt.Fprintln(w.stdout, "All trades have settled.")
+		fmt.Fprintln(w.stdout, "No such trade.")
 		return
 	}
 	fmt.Fprintln(w.stdout, "\nBy reason:")
