@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,8 +87,8 @@ func TestReconcileKilled(t *testing.T) {
 	}
 	closeDB(t, db)
 	midway := 0
-	for range 15 {
-		killReconciling(t, path)
+	for round := range 15 {
+		killReconciling(t, path, 1+round%6)
 		midway += unfinished(t, path)
 	}
 	if t.Logf("15 kills, %d of them before the end", midway); midway == 0 {
@@ -96,7 +97,7 @@ func TestReconcileKilled(t *testing.T) {
 	db = openDB(t, path)
 	defer closeDB(t, db)
 	for day := range reconcile.Day(reconcileDays) {
-		if summary := reconcileDay(t, db, storetest.FirstDay+day); !summary.AddsUp() || summary.Own.Count != reconcileTrades*99/100 {
+		if summary := reconcileDay(t, db, storetest.FirstDay+day, nil); !summary.AddsUp() || summary.Own.Count != reconcileTrades*99/100 {
 			t.Errorf("%+v", summary)
 		}
 	}
@@ -143,9 +144,9 @@ func wantEachOnce(t *testing.T, db *store.DB) {
 	}
 }
 
-func reconcileDay(t testing.TB, db *store.DB, day reconcile.Day) reconcile.Summary {
+func reconcileDay(t testing.TB, db *store.DB, day reconcile.Day, progress func(done, total int)) reconcile.Summary {
 	_, file := reconciledDay(t, day, reconcileTrades)
-	r, err := reconcile.New(db.Reconcile(), reconcile.Config{App: storetest.App})
+	r, err := reconcile.New(db.Reconcile(), reconcile.Config{App: storetest.App, Progress: progress})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,15 +159,15 @@ func reconcileDay(t testing.TB, db *store.DB, day reconcile.Day) reconcile.Summa
 
 func reconcileUntilKilled(t *testing.T, path string) {
 	db := openDB(t, path)
-	fmt.Println("started")
 	for range 1000 { // a bound, should the parent be gone
 		for day := range reconcile.Day(reconcileDays) {
-			reconcileDay(t, db, storetest.FirstDay+day)
+			reconcileDay(t, db, storetest.FirstDay+day, func(done, _ int) { fmt.Println("page", done) })
 		}
 	}
 }
 
-func killReconciling(t *testing.T, path string) {
+// killReconciling lets a process handle some pages, and a random while more.
+func killReconciling(t *testing.T, path string, pages int) {
 	child := exec.Command(os.Args[0], "-test.run=^TestReconcileKilled$")
 	child.Env, child.Stderr = append(os.Environ(), reconcileFolder+"="+path), os.Stderr
 	output, err := child.StdoutPipe()
@@ -176,10 +177,13 @@ func killReconciling(t *testing.T, path string) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(output).ReadString('\n'); line != "started\n" {
-		t.Fatalf("the child says %q (%v)", line, err)
+	told := bufio.NewReader(output)
+	for range pages {
+		if line, err := told.ReadString('\n'); !strings.HasPrefix(line, "page ") {
+			t.Fatalf("the child says %q (%v)", line, err)
+		}
 	}
-	time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
+	time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
