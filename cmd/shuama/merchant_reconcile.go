@@ -153,21 +153,27 @@ func openDesk(w *world, dir string) (*desk, error) {
 	if err := mustExist(path, "this merchant's records and trades"); err != nil {
 		return nil, err
 	}
-	config := reconcile.Config{App: openapi.AppID(settings.AppID), Progress: newLineProgress(w), CarryWithin: time.Duration(settings.CarryWithinMin) * time.Minute}
-	if settings.DayEnds != "" {
-		if config.DayEnds, err = parseTimeOfDay(settings.DayEnds); err != nil {
-			return nil, fmt.Errorf("merchant.json: day_ends: %w", err)
-		}
-	}
 	db, err := store.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	reconciler, err := reconcile.New(db.Reconcile(), config)
+	reconciler, err := settings.desk(w, db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &desk{reconciler, db}, nil
+}
+
+// desk is how a merchant reconciles.
+func (s *merchantSettings) desk(w *world, db *store.DB) (*reconcile.Reconciler, error) {
+	config := reconcile.Config{App: openapi.AppID(s.AppID), Progress: newLineProgress(w), CarryWithin: time.Duration(s.CarryWithinMin) * time.Minute}
+	if s.DayEnds != "" {
+		var err error
+		if config.DayEnds, err = parseTimeOfDay(s.DayEnds); err != nil {
+			return nil, fmt.Errorf("merchant.json: day_ends: %w", err)
+		}
+	}
+	return reconcile.New(db.Reconcile(), config)
 }
 
 func newLineProgress(w *world) func(done, total int) {

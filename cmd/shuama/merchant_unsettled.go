@@ -23,7 +23,8 @@ type merchantUnsettledCommand struct {
 func (merchantUnsettledCommand) Help() string {
 	return `Trades that no money came for, each with its age, its attempts, when it is sent again, and why; then the sums by
 reason. WAITING was never sent, SENT has no final answer and is sent again, FAILED never will be paid, ASIDE has no
-fare (what it costs is not known). A trip without a fare settles once the fare tables have it.
+fare (what it costs is not known). A trip without a fare settles once the fare tables have it. Behind them, unless
+--state is given, stand the refunds that were named and that no bill has (shuama merchant reconcile takes bills in).
 
 Examples:
   shuama merchant unsettled merchant
@@ -56,7 +57,56 @@ func (c *merchantUnsettledCommand) Run(w *world) error {
 	if !c.JSON {
 		printReasons(w, sums.Sums())
 	}
+	if len(c.State) > 0 {
+		return nil
+	}
+	return c.listRefunds(w, o)
+}
+
+// listRefunds tells what riders are still to get back.
+func (c *merchantUnsettledCommand) listRefunds(w *world, o *office) error {
+	desk, err := o.settings.desk(w, o.db)
+	if err != nil {
+		return err
+	}
+	count, sum := 0, money.Fen(0)
+	for refund, err := range desk.UnbilledRefunds(w.context) {
+		if err != nil {
+			return err
+		}
+		age := w.now().Sub(refund.Named)
+		if age < c.OlderThan {
+			continue
+		}
+		if sum, err = sum.Add(refund.AmountFen); err != nil {
+			return err
+		}
+		if count++; count == 1 && !c.JSON {
+			fmt.Fprintln(w.stdout, "\nNamed for refund, and in no bill yet:")
+		}
+		if err := c.printRefund(w, refund, age); err != nil {
+			return err
+		}
+	}
+	if count > 0 && !c.JSON {
+		fmt.Fprintf(w.stdout, "REFUND  %6d %14s yuan: the platform gives them back under their numbers, once each\n", count, sum.Yuan())
+	}
 	return nil
+}
+
+func (c *merchantUnsettledCommand) printRefund(w *world, r merchant.Refund, age time.Duration) error {
+	if !c.JSON {
+		_, err := fmt.Fprintf(w.stdout, "REFUND  %s  %s yuan of %s  %s old: %s\n", r.Number, r.AmountFen.Yuan(), r.OutTradeNo, ageText(age), plain(r.Reason))
+		return err
+	}
+	return json.NewEncoder(w.stdout).Encode(struct {
+		Refund     string    `json:"refund"`
+		OutTradeNo string    `json:"out_trade_no"`
+		AmountFen  money.Fen `json:"amount_fen"`
+		Named      string    `json:"named"`
+		AgeSec     int64     `json:"age_sec"`
+		Reason     string    `json:"reason"`
+	}{r.Number, string(r.OutTradeNo), r.AmountFen, r.Named.Format(time.RFC3339), int64(age / time.Second), r.Reason})
 }
 
 // unsettledJSON is one trade; the amount is fen.

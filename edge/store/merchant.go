@@ -101,16 +101,14 @@ func (s *MerchantStore) OpenTaps(ctx context.Context, after record.ID, count int
 // Refunds implements merchant.Store.
 func (s *MerchantStore) Refunds(ctx context.Context, after string, count int) (refunds []merchant.Refund, err error) {
 	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
-		return each(conn, `SELECT f.number, d.out_trade_no, f.amount, f.reason, f.named, d.state FROM merchant_refund f CROSS JOIN merchant_trade d ON d.no = f.trade
+		return each(conn, "SELECT "+refundColumns+` FROM merchant_refund f CROSS JOIN merchant_trade d ON d.no = f.trade
 			WHERE f.no > ifnull((SELECT no FROM merchant_refund WHERE number = ?), 0) ORDER BY f.no LIMIT ?`, []string{after},
 			func(stmt *sqlite.Stmt, after string) {
 				stmt.BindText(1, after)
 				stmt.BindInt64(2, int64(count))
 			},
 			func(stmt *sqlite.Stmt, _ string) error {
-				refunds = append(refunds, merchant.Refund{Number: stmt.ColumnText(0), OutTradeNo: openapi.OutTradeNo(stmt.ColumnText(1)),
-					AmountFen: money.Fen(stmt.ColumnInt64(2)), Reason: stmt.ColumnText(3), Named: instant(stmt.ColumnInt64(4)),
-					TradeState: merchant.TradeState(stmt.ColumnText(5))})
+				refunds = append(refunds, readRefund(stmt))
 				return nil
 			})
 	})
@@ -118,6 +116,13 @@ func (s *MerchantStore) Refunds(ctx context.Context, after string, count int) (r
 		return nil, fmt.Errorf("store: list refunds: %w", err)
 	}
 	return refunds, nil
+}
+
+const refundColumns = "f.number, d.out_trade_no, f.amount, f.reason, f.named, d.state"
+
+func readRefund(stmt *sqlite.Stmt) merchant.Refund {
+	return merchant.Refund{Number: stmt.ColumnText(0), OutTradeNo: openapi.OutTradeNo(stmt.ColumnText(1)), AmountFen: money.Fen(stmt.ColumnInt64(2)),
+		Reason: stmt.ColumnText(3), Named: instant(stmt.ColumnInt64(4)), TradeState: merchant.TradeState(stmt.ColumnText(5))}
 }
 
 // Riders implements merchant.Store. It jumps from rider to rider along the index of their taps.

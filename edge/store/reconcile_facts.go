@@ -185,3 +185,26 @@ func loadSteps(conn *sqlite.Conn, differences []reconcile.Difference) error {
 			return nil
 		})
 }
+
+// UnbilledRefunds implements reconcile.Store.
+func (s *ReconcileStore) UnbilledRefunds(ctx context.Context, after string, count int) (refunds []merchant.Refund, err error) {
+	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
+		return each(conn, "SELECT "+refundColumns+` FROM merchant_refund f CROSS JOIN merchant_trade d ON d.no = f.trade
+			WHERE f.no > ifnull((SELECT no FROM merchant_refund WHERE number = +?), 0) AND d.state = 'SETTLED' AND d.trade_no NOT GLOB 'CARD*'
+			AND NOT EXISTS (SELECT 1 FROM merchant_bill_line l CROSS JOIN merchant_bill b ON b.no = l.bill WHERE l.out_trade_no = d.out_trade_no
+				AND l.kind = '退款' AND l.request_no = f.number AND b.accepted IS NOT NULL AND b.replaced_by IS NULL)
+			ORDER BY f.no LIMIT +?`, []string{after},
+			func(stmt *sqlite.Stmt, after string) {
+				stmt.BindText(1, after)
+				stmt.BindInt64(2, int64(count))
+			},
+			func(stmt *sqlite.Stmt, _ string) error {
+				refunds = append(refunds, readRefund(stmt))
+				return nil
+			})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: list refunds: %w", err)
+	}
+	return refunds, nil
+}

@@ -245,6 +245,9 @@ func (m *month) proveBooks(ctx context.Context) (err error) {
 	if m.books, err = m.platform.audit(ctx); err != nil {
 		return err
 	}
+	for refund, err := range m.desk.UnbilledRefunds(ctx) {
+		return errors.Join(err, fmt.Errorf("refund %s was given back, and no bill has it", refund.Number))
+	}
 	b, billed := m.books, m.platform.billed
 	switch {
 	case b.fault != "":

@@ -195,6 +195,9 @@ type Store interface {
 	// Differences lists up to count differences with their histories, those with numbers above after; all of
 	// them, or those that are not resolved.
 	Differences(ctx context.Context, all bool, after int64, count int) ([]Difference, error)
+	// UnbilledRefunds lists up to count refunds of trades that the platform has settled, and that no bill that counts
+	// has, in the order in which they were named, those behind after.
+	UnbilledRefunds(ctx context.Context, after string, count int) ([]merchant.Refund, error)
 }
 
 // Config is how a merchant reconciles. Zero values are the defaults above.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/role/merchant"
 )
 
 const (
@@ -30,6 +31,28 @@ func (r *Reconciler) Differences(ctx context.Context, all bool) iter.Seq2[Differ
 			}
 			for _, difference := range page {
 				if after = difference.No; !yield(difference, nil) {
+					return
+				}
+			}
+			if len(page) < pageSize {
+				return
+			}
+		}
+	}
+}
+
+// UnbilledRefunds lists the refunds that riders are owed as far as bills tell: named here, and in no bill. After an
+// error nothing follows.
+func (r *Reconciler) UnbilledRefunds(ctx context.Context) iter.Seq2[merchant.Refund, error] {
+	return func(yield func(merchant.Refund, error) bool) {
+		for after := ""; ; {
+			page, err := r.store.UnbilledRefunds(ctx, after, pageSize)
+			if err != nil {
+				yield(merchant.Refund{}, fmt.Errorf("reconcile: list: %w", err))
+				return
+			}
+			for _, refund := range page {
+				if after = refund.Number; !yield(refund, nil) {
 					return
 				}
 			}

@@ -354,3 +354,50 @@ func testDays(t *testing.T, open Open) {
 		t.Errorf("%+v", summary)
 	}
 }
+
+// testUnbilledRefunds: a refund is owed until a bill that counts has it. Those of trades that never settled, and of
+// prepaid cards, are nothing that the platform gives back.
+func testUnbilledRefunds(t *testing.T, open Open) {
+	books, again, end := open(t)
+	defer end()
+	trade := func(n int, refunds ...string) Trade {
+		made := settledTrade(n, At(FirstDay, time.Hour), 500)
+		for _, number := range refunds {
+			made.Refunds = append(made.Refunds, reconcile.Refund{Number: number, AmountFen: 50})
+		}
+		return made
+	}
+	card, failed := trade(3, "C1"), trade(4, "F1")
+	card.TradeNo = "CARD00000000000000000007"
+	failed.State, failed.TradeNo, failed.Settled = merchant.Failed, "", time.Time{}
+	WriteTrades(t, books.Trades, trade(1, "R2", "R1"), trade(2, "R3"), card, failed)
+	unbilled := func() (numbers []string) {
+		t.Helper()
+		for after := ""; ; after = numbers[len(numbers)-1] {
+			page, err := books.Store.UnbilledRefunds(t.Context(), after, 1)
+			must(t, err)
+			if len(page) == 0 {
+				return numbers
+			}
+			numbers = append(numbers, page[0].Number)
+		}
+	}
+	same(t, "named", unbilled(), []string{"R2", "R1", "R3"})
+	line := lineOf(FirstDay, 1, 50)
+	line.Kind, line.RequestNo = bill.Refund, "R1"
+	other := lineOf(FirstDay, 2, 50) // another trade's refund of the same number is another one
+	other.Kind, other.RequestNo = bill.Refund, "R2"
+	first := keep(t, books.Store, reconcile.Bill{Day: FirstDay, Digest: [32]byte{1}, Begun: At(FirstDay+1, 0)}, 0, line, other)
+	books = again()
+	same(t, "one is billed", unbilled(), []string{"R2", "R3"})
+	keep(t, books.Store, reconcile.Bill{Day: FirstDay, Digest: [32]byte{2}, Begun: At(FirstDay+1, 0)}, first.No, lineOf(FirstDay, 1, 500))
+	same(t, "its bill was replaced", unbilled(), []string{"R2", "R1", "R3"})
+	r, count := newReconciler(t, books.Store), 0
+	for refund, err := range r.UnbilledRefunds(t.Context()) {
+		must(t, err)
+		if count++; refund.AmountFen != 50 || !refund.Named.Equal(At(FirstDay, time.Hour)) || refund.TradeState != merchant.Settled || refund.Reason != "too much" {
+			t.Errorf("%+v", refund)
+		}
+	}
+	same(t, "listed", count, 3)
+}

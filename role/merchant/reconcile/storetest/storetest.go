@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open) {
 		{"SettledSince", testSettledSince},
 		{"ByPerson", testByPerson},
 		{"Days", testDays},
+		{"UnbilledRefunds", testUnbilledRefunds},
 		{"AnyCorruption", testAnyCorruption},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
