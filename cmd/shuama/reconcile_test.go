@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,9 +13,11 @@ import (
 	"time"
 
 	"github.com/shuama/shuama/edge/gateway"
+	"github.com/shuama/shuama/edge/store"
 	"github.com/shuama/shuama/money"
 	"github.com/shuama/shuama/protocol/bill"
 	"github.com/shuama/shuama/protocol/openapi"
+	"github.com/shuama/shuama/role/merchant"
 )
 
 // officeCity is a city, its server and one merchant, whose clocks the test holds. They need not agree.
@@ -198,4 +201,37 @@ func (o *officeCity) wantSpoiled(day string) {
 	o.want(exitAccepted, "merchant resolve merchant 2 --reason known", "RESOLVED by office: known")
 	o.want(exitAccepted, command+"file-whole --replace", "0 open (0.00 yuan)")
 	o.want(exitAccepted, "merchant unsettled merchant", "No such trade.")
+	o.wantRefund()
+}
+
+// wantRefund: what was named for refund is owed until a bill has it.
+func (o *officeCity) wantRefund() {
+	o.t.Helper()
+	number := strings.Fields(o.want(exitAccepted, "merchant list merchant"))[1]
+	db, err := store.Open(o.path("merchant/merchant.db"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	refund := merchant.Refund{Number: "R_1", OutTradeNo: openapi.OutTradeNo(number), AmountFen: 50, Reason: "a late record", Named: o.counter.Add(-25 * time.Hour)}
+	err = db.Merchant().Update(o.t.Context(), merchant.Need{}, func(merchant.State) (merchant.Changes, error) {
+		return merchant.Changes{Refunds: []merchant.Refund{refund}}, nil
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		o.t.Fatal(err)
+	}
+	o.want(exitAccepted, "merchant unsettled merchant", "REFUND R_1 0.50 yuan of "+number+" 1d1h old: a late record", "REFUND 1 0.50 yuan")
+	o.want(exitAccepted, "merchant unsettled merchant --json", `{"refund":"R_1","out_trade_no":"`+number+`","amount_fen":50,`, `"age_sec":90000,`)
+	for _, narrowed := range []string{" --older-than 26h", " --state SENT"} {
+		if out := o.want(exitAccepted, "merchant unsettled merchant"+narrowed); strings.Contains(out, "R_1") {
+			o.t.Errorf("%s: %s", narrowed, out)
+		}
+	}
+	o.want(exitAccepted, "account refund city "+followedApp+" "+number+" 0.50 --number R_1")
+	today := o.counter.Format(time.DateOnly)
+	o.counter = o.counter.AddDate(0, 0, 1)
+	o.serve(o.counter)
+	o.until("merchant reconcile merchant --date "+today, "refunds named here, in the bill 1 0.50")
+	if out := o.want(exitAccepted, "merchant unsettled merchant"); strings.Contains(out, "R_1") {
+		o.t.Errorf("a bill has it: %s", out)
+	}
 }
