@@ -142,11 +142,6 @@ func prepareWriter(conn *sqlite.Conn, path string) error {
 	if err := configure(conn); err != nil {
 		return err
 	}
-	// The journal of a statement that triggers follow is kept in chunks of 64 KiB, mapped and unmapped for each such
-	// statement, unless it may stay in memory. Who writes sorts nothing large.
-	if err := execute(conn, "PRAGMA temp_store = MEMORY"); err != nil {
-		return fmt.Errorf("store: temp_store: %w", err)
-	}
 	if err := useLog(conn); err != nil {
 		return err
 	}
