@@ -73,6 +73,7 @@ func (c *merchantReconcileCommand) fetch(w *world) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
+	c.clear(w)
 	file, err := os.CreateTemp(c.Dir, ".bill-*")
 	if err != nil {
 		return "", err
@@ -87,6 +88,16 @@ func (c *merchantReconcileCommand) fetch(w *world) (path string, err error) {
 		return "", err
 	}
 	return file.Name(), nil
+}
+
+// clear removes what runs that were killed have left; another run's file may be younger than a day.
+func (c *merchantReconcileCommand) clear(w *world) {
+	left, _ := filepath.Glob(filepath.Join(c.Dir, ".bill-*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && w.now().Sub(info.ModTime()) > 24*time.Hour {
+			os.Remove(path)
+		}
+	}
 }
 
 // billSource reads a bill from a file, which may be a zip of one.

@@ -174,12 +174,22 @@ func TestReconcile(t *testing.T) {
 		"= trades in the bill 1 2.00", "0 open (0.00 yuan), 1 carried (2.00 yuan)")
 	o.want(exitAccepted, "merchant differences merchant", "1 CARRIED MISSING_THERE of "+first, "the bill of "+second+" may have it")
 
+	left, young := o.path("merchant/.bill-old"), o.path("merchant/.bill-young")
+	for path, age := range map[string]time.Duration{left: 25 * time.Hour, young: time.Hour} {
+		made := evening.Add(34*time.Hour - age)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, made, made)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	o.counter = evening.Add(34 * time.Hour)
 	o.serve(o.counter)
 	o.until("merchant reconcile merchant --date "+second, "Adds up.")
 	o.want(exitAccepted, "merchant reconcile merchant --date "+second, "+ in the bill, settled here on another day 1 2.00", "0 open (0.00 yuan), 0 carried (0.00 yuan)")
 	o.want(exitAccepted, "merchant reconcile merchant --date "+first, "- settled here, in the bill of another day 1 2.00")
 	o.want(exitAccepted, "merchant differences merchant --all", "1 RESOLVED MISSING_THERE of "+first, "RESOLVED: the bill of "+second+" has it")
+	if files, _ := filepath.Glob(o.path("merchant/.bill-*")); len(files) != 1 || files[0] != young {
+		t.Errorf("of files that killed runs have left, there are %q", files)
+	}
 	o.wantSpoiled(first)
 }
 

@@ -66,6 +66,12 @@ type standingJSON struct {
 	LastsSec int64         `json:"lasts_sec,omitempty"`
 	Reasons  []reasonJSON  `json:"reasons"`
 	Findings []findingJSON `json:"findings"`
+	Pardons  []pardonJSON  `json:"forgotten_doubles,omitempty"`
+}
+
+type pardonJSON struct {
+	Count  int        `json:"count"`
+	Appeal appealJSON `json:"appeal"`
 }
 
 type reasonJSON struct {
@@ -105,6 +111,9 @@ func shownStanding(s payment.Standing) standingJSON {
 		}
 		out.Findings = append(out.Findings, shown)
 	}
+	for _, p := range s.Pardons {
+		out.Pardons = append(out.Pardons, pardonJSON{p.Doubles, appealJSON{p.Who, p.Reason, p.At}})
+	}
 	return out
 }
 
@@ -119,6 +128,9 @@ func printStanding(out io.Writer, s payment.Standing) error {
 		if f.Appeal != nil {
 			fmt.Fprintf(&text, "  set aside by %s at %s: %s\n", f.Appeal.Who, f.Appeal.At.Format(time.RFC3339), f.Appeal.Reason)
 		}
+	}
+	for _, p := range s.Pardons {
+		fmt.Fprintf(&text, "%d double codes forgotten by %s at %s: %s\n", p.Doubles, p.Who, p.At.Format(time.RFC3339), p.Reason)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err

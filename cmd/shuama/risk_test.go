@@ -178,3 +178,15 @@ func FuzzRiskSettings(f *testing.F) {
 		}
 	})
 }
+
+func TestForgottenDoubles(t *testing.T) {
+	s := payment.Standing{User: "2088000011112222", Outcome: payment.RiskNothing,
+		Pardons: []payment.Pardon{{Doubles: 3, Appeal: payment.Appeal{Who: "support-7", Reason: "gates side by side", At: time.Unix(0, 0).UTC()}}}}
+	var text strings.Builder
+	if err := printStanding(&text, s); err != nil || !strings.Contains(text.String(), "3 double codes forgotten by support-7 at 1970-01-01T00:00:00Z: gates side by side\n") {
+		t.Errorf("%v %s", err, text.String())
+	}
+	if shown := shownStanding(s); len(shown.Pardons) != 1 || shown.Pardons[0].Count != 3 || shown.Pardons[0].Appeal.By != "support-7" {
+		t.Errorf("%+v", shown)
+	}
+}

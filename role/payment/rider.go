@@ -19,6 +19,7 @@ type knownRider struct {
 	owedFen money.Fen
 
 	findings []Finding
+	pardons  []Pardon
 }
 
 func riderNeed(bucket int, user ridecode.UserID) Need {
@@ -44,7 +45,7 @@ func riderOf(state State, user ridecode.UserID) knownRider {
 	}
 	known.account, known.exists = state.Accounts[UserAccount(user)]
 	known.owedFen = -state.Accounts[DebtAccount(user)].Balance
-	known.findings = findingsOf(state.Risk[user])
+	known.findings, known.pardons = findingsOf(state.Risk[user]), pardonsOf(state.Risk[user])
 	return known
 }
 

@@ -85,6 +85,12 @@ type Appeal struct {
 	At          time.Time
 }
 
+// Pardon is an appeal that forgot double codes: they are no findings, but counted.
+type Pardon struct {
+	Doubles int // that were forgotten
+	Appeal
+}
+
 // Standing is what follows for a rider now: of several reasons, the strictest.
 type Standing struct {
 	User     ridecode.UserID
@@ -93,6 +99,7 @@ type Standing struct {
 	Bounds   Bounds // of his next grant
 	Reasons  []RiskReason
 	Findings []Finding // all there ever were, by number
+	Pardons  []Pardon  // of double codes, in their order
 	OwedFen  money.Fen
 	Doubles  int
 }
@@ -120,7 +127,7 @@ func (s Standing) Next() string {
 // settled rides were seen, as far as the policy counts them. What is kept is what has happened; what follows from
 // it is the policy's, and may change.
 func (p Policy) judge(known knownRider, rides int, now time.Time) Standing {
-	s := Standing{User: known.User, Exists: known.exists, Findings: known.findings, OwedFen: known.owedFen, Doubles: known.Doubles}
+	s := Standing{User: known.User, Exists: known.exists, Findings: known.findings, Pardons: known.pardons, OwedFen: known.owedFen, Doubles: known.Doubles}
 	s.Reasons = slices.Concat(p.blocked(known), p.debt(known, now), p.doubles(known), p.found(RuleTravel, p.Risk.Travel.Then, known, now),
 		p.found(RuleVelocity, p.Risk.Velocity.Then, known, now), p.newRider(rides))
 	slices.SortStableFunc(s.Reasons, func(a, b RiskReason) int { return b.Outcome.rank() - a.Outcome.rank() })

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shuama/shuama/protocol/ridecode"
@@ -50,10 +52,27 @@ func (p *Payment) AppealDoubles(ctx context.Context, user ridecode.UserID, appea
 		if known.Doubles == 0 {
 			return Changes{}, ErrNoFinding
 		}
-		key := fmt.Sprintf("%s/%d", RuleDoubles, known.Doubles)
+		key := fmt.Sprintf("%s%d", pardonKey, known.Doubles)
 		known.Doubles = 0
 		return Changes{Riders: []Rider{known.Rider}, Risk: []RiskEntry{{User: user, Kind: RiskAppeal, At: appeal.At, Key: key, Body: body}}}, nil
 	})
+}
+
+// pardonKey begins the name of an appeal that forgot so many double codes.
+const pardonKey = string(RuleDoubles) + "/"
+
+func pardonsOf(entries []RiskEntry) (pardons []Pardon) {
+	for _, entry := range entries {
+		count, is := strings.CutPrefix(entry.Key, pardonKey)
+		if entry.Kind != RiskAppeal || !is {
+			continue
+		}
+		pardon := Pardon{Appeal: Appeal{Reason: "it cannot be read"}}
+		pardon.Doubles, _ = strconv.Atoi(count)
+		_ = json.Unmarshal(entry.Body, &pardon.Appeal)
+		pardons = append(pardons, pardon)
+	}
+	return pardons
 }
 
 func (p *Payment) appeal(ctx context.Context, user ridecode.UserID, appeal Appeal, decide func(knownRider, []byte) (Changes, error)) error {

@@ -369,7 +369,8 @@ func TestStandingReasons(t *testing.T) {
 	if err := s.Payment.AppealDoubles(t.Context(), ming, payment.Appeal{Who: "support-7", Reason: "gates side by side", At: s.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	if standing, err := s.Payment.Standing(t.Context(), ming, s.Now()); err != nil || standing.Outcome != payment.RiskLimit {
+	if standing, err := s.Payment.Standing(t.Context(), ming, s.Now()); err != nil || standing.Outcome != payment.RiskLimit || len(standing.Pardons) != 1 ||
+		standing.Pardons[0].Doubles != 1 || standing.Pardons[0].Who != "support-7" || standing.Pardons[0].Reason != "gates side by side" || !standing.Pardons[0].At.Equal(s.Now()) {
 		t.Errorf("%+v %v", standing, err)
 	}
 	poor := s.Rider(hong(), 0, 0)
