@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/shuama/shuama/protocol/openapi"
@@ -79,9 +78,6 @@ func (r watchedRides) Keep(ctx context.Context, batch []rides.Ride, now time.Tim
 // scansOfRide is the scans that a merchant tells of: where a ride begins, and where it ends. Targets of another kind than
 // users are nobody whom the books know.
 func scansOfRide(ride rides.Ride, places payment.Places) (scans []payment.RiderScan) {
-	if ride.TargetType != "" && ride.TargetType != "ALIPAY_USER_ID" {
-		return nil
-	}
 	name := string(ride.App) + "/" + ride.Info.Type + "/" + ride.Info.BizNo
 	for i, stop := range []openapi.RideStop{ride.Info.Start, ride.Info.End} {
 		at := stop.TerminalTime
@@ -96,8 +92,8 @@ func scansOfRide(ride rides.Ride, places payment.Places) (scans []payment.RiderS
 			scan.Source = payment.FromEvent
 		}
 		scan.Station, scan.Place = stationOf(ride, stop, places)
-		for _, user := range strings.Split(ride.Target, ",") {
-			scans = append(scans, payment.RiderScan{User: ridecode.UserID(user), Scan: scan})
+		for _, user := range ride.Users() {
+			scans = append(scans, payment.RiderScan{User: user, Scan: scan})
 		}
 	}
 	return scans

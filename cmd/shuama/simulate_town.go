@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -181,11 +180,11 @@ func (t *town) openBooks(dir string) (payment.Store, error) {
 
 // serve puts the real gateway on a port, and a merchant with books of its own before it.
 func (t *town) serve(dir string, ring *trust.KeyRing) error {
-	platform, err := newAppKey()
+	platform, err := openapi.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	app, err := newAppKey()
+	app, err := openapi.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
@@ -221,14 +220,6 @@ func (t *town) serve(dir string, ring *trust.KeyRing) error {
 	}
 	t.merchant, err = merchant.New(office.Merchant(), client, merchant.Config{Keys: ring, Clock: ridecode.DefaultClock(), Fares: fares})
 	return err
-}
-
-func newAppKey() (openapi.PrivateKey, error) {
-	private, err := rsa.GenerateKey(rand.Reader, openapi.MinKeyBits)
-	if err != nil {
-		return openapi.PrivateKey{}, err
-	}
-	return openapi.NewPrivateKey(private)
 }
 
 func lineName(n int) string { return fmt.Sprintf("bus%d", n) }

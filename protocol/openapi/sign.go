@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 )
 
@@ -35,6 +37,15 @@ func NewPrivateKey(key crypto.Signer) (PrivateKey, error) {
 		return PrivateKey{}, err
 	}
 	return PrivateKey{key: key}, nil
+}
+
+// GenerateKey makes a key of MinKeyBits that is kept nowhere.
+func GenerateKey(random io.Reader) (PrivateKey, error) {
+	private, err := rsa.GenerateKey(random, MinKeyBits)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("openapi: %w", err)
+	}
+	return NewPrivateKey(private)
 }
 
 // Sign makes an RSASSA-PKCS1-v1_5 signature.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -115,18 +114,11 @@ func (c *city) makeGates(ring *trust.KeyRing) (gateKeys, error) {
 func posID(n int) string { return fmt.Sprintf("gate%02d", n) }
 
 func (c *city) serve(p *payment.Payment) error {
-	key := func() (openapi.PrivateKey, error) {
-		private, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			return openapi.PrivateKey{}, err
-		}
-		return openapi.NewPrivateKey(private)
-	}
-	platform, err := key()
+	platform, err := openapi.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	if c.app, err = key(); err != nil {
+	if c.app, err = openapi.GenerateKey(rand.Reader); err != nil {
 		return err
 	}
 	apps, err := gateway.NewAppList(gateway.App{ID: app, Key: c.app.Public(), Methods: []openapi.Method{openapi.MethodTradeSettle},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -86,11 +85,11 @@ func openPlatform(ctx context.Context, dir string, ring *trust.KeyRing, riders i
 func (p *platform) now() time.Time { return time.Unix(p.clock.Load(), 0).UTC() }
 
 func (p *platform) serve(ring *trust.KeyRing) error {
-	ours, err := newAppKey()
+	ours, err := openapi.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	theirs, err := newAppKey()
+	theirs, err := openapi.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
@@ -112,14 +111,6 @@ func (p *platform) serve(ring *trust.KeyRing) error {
 	p.client, err = gateway.NewClient(gateway.ClientConfig{URL: "http://" + listener.Addr().String() + gateway.Path, AppID: appID, Signer: theirs,
 		PlatformKey: ours.Public(), HTTP: &http.Client{Timeout: time.Minute}, Now: p.now})
 	return err
-}
-
-func newAppKey() (openapi.PrivateKey, error) {
-	private, err := rsa.GenerateKey(rand.Reader, openapi.MinKeyBits)
-	if err != nil {
-		return openapi.PrivateKey{}, err
-	}
-	return openapi.NewPrivateKey(private)
 }
 
 // openAccounts gives most riders a credit line, some a balance, and some too little of it: the guarantee fund pays for

@@ -11,11 +11,24 @@ import (
 	"github.com/shuama/shuama/role/payment"
 )
 
+// Users are whom the target names, where it names them by their numbers.
+func (r Ride) Users() (users []ridecode.UserID) {
+	if r.TargetType != "" && r.TargetType != "ALIPAY_USER_ID" {
+		return nil
+	}
+	for _, user := range strings.Split(r.Target, ",") {
+		users = append(users, ridecode.UserID(user))
+	}
+	return users
+}
+
 // Rider is whose ride it is. One that was told for several users at once, or for a user who is named by something
 // else than his number, is nobody's: it is kept, and nobody is shown it.
 func (r Ride) Rider() (ridecode.UserID, bool) {
-	named := r.TargetType == "" || r.TargetType == "ALIPAY_USER_ID"
-	return ridecode.UserID(r.Target), named && !strings.Contains(r.Target, ",")
+	if users := r.Users(); len(users) == 1 {
+		return users[0], true
+	}
+	return "", false
 }
 
 // IsAnnounced tells whether the rider gets word of it: of an order, once; a scan is not worth a message.
